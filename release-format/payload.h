@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Reading a payload: bytes that produce an image, in groups that are checked and decoded one by one
+ * (payload-format.h, docs/formats.md). The same code serves a full payload (no sources) and a delta.
+ *
+ * All input is hostile until its hash was compared: the index against the manifest by payload_index_parse(), a
+ * group's blob against the index before it is decoded, and what it decodes to against the index before
+ * the caller writes it. No function reads or writes outside what it was given; memory is bounded by the
+ * limits, whatever the input says. */
+
+#include "error.h"
+#include "sha256.h"
+
+#define PAYLOAD_GROUP_MAX (32 * MIB)  /* bytes of target in one group; the encoder aims at 4 MiB */
+#define PAYLOAD_INDEX_MAX (16 * MIB)  /* bytes of header and compressed op table */
+#define PAYLOAD_MEMORY_MAX (60 * MIB) /* what a payload may declare as its decoder's peak memory */
+#define PAYLOAD_SOURCES_MAX 4
+
+typedef struct PayloadIndex PayloadIndex;
+typedef struct PayloadDecoder PayloadDecoder;
+
+/* What the caller knows from signed metadata; the index must agree with all of it. */
+typedef struct PayloadExpectation {
+        uint64_t payload_size_bytes;
+        uint64_t index_size_bytes;
+        uint8_t index_sha256[SHA256_SIZE];
+        uint64_t target_size_bytes;
+        uint64_t memory_max_bytes;
+} PayloadExpectation;
+
+/* One group: `target_size_bytes` at `target_offset` of the image come out of `blob_size_bytes` at `blob_offset`
+ * of the payload file. Groups cover the target without gap or overlap, in order of target offset, and their
+ * blobs stand in the same order. */
+typedef struct PayloadGroup {
+        uint64_t target_offset, target_size_bytes;
+        uint64_t blob_offset, blob_size_bytes;
+        uint8_t blob_sha256[SHA256_SIZE];
+        uint8_t target_sha256[SHA256_SIZE];
+} PayloadGroup;
+
+/* A place that ops may read: source 0 is the old root image, 1 the old UKI, 2 the new root image. Reads go
+ * by pread within [offset, offset + size). A source that is not there has fd -1; then only payloads
+ * that do not need it decode. */
+typedef struct PayloadSource {
+        int fd; /* borrowed */
+        uint64_t offset;
+        uint64_t size_bytes;
+} PayloadSource;
+
+/* `data` is the first index_size_bytes of the payload. Errors: ERROR_UNTRUSTED for a hash that does not match,
+ * ERROR_CORRUPT for a malformed index, ERROR_INCOMPATIBLE for a newer format. */
+int payload_index_parse(const void *data, size_t size, const PayloadExpectation *expectation, PayloadIndex **ret,
+                Error *error);
+PayloadIndex *payload_index_free(PayloadIndex *index);
+DEFINE_CLEANUP(PayloadIndex *, payload_index_free)
+
+size_t payload_group_count(const PayloadIndex *index);
+const PayloadGroup *payload_group(const PayloadIndex *index, size_t number);
+uint64_t payload_target_size_bytes(const PayloadIndex *index);
+
+/* Working memory for decoding, reused from group to group. `sources` (borrowed) must outlive it. */
+int payload_decoder_new(const PayloadIndex *index, const PayloadSource *sources, size_t source_count,
+                PayloadDecoder **ret, Error *error);
+PayloadDecoder *payload_decoder_free(PayloadDecoder *decoder);
+DEFINE_CLEANUP(PayloadDecoder *, payload_decoder_free)
+
+/* Checks the blob's hash, decodes it and checks the result's hash. *ret_target (target_size_bytes long) belongs to
+ * the decoder and holds until the next call. -ESTALE with ERROR_CORRUPT when a source did not hold what the
+ * payload needs (the caller can then take the group from the full payload). */
+int payload_group_decode(PayloadDecoder *decoder, size_t number, const void *blob, size_t blob_size,
+                const uint8_t **ret_target, Error *error);
