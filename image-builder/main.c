@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+#include "options.h"
+#include "verbs.h"
+
+int main(int argc, char **argv)
+{
+        static const Verb verbs[] = {
+                { 0 },
+        };
+
+        log_open(PROGRAM_NAME);
+        return verbs_run(PROGRAM_NAME, "Builds immutable host images and publishes them as signed releases.",
+                        verbs, argc, argv);
+}

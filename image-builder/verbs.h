@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The verbs of bascule-image: one file verb-NAME.c and one line here and in main.c each. Every verb gets
+ * argv from its own name on, answers --help by itself and returns an exit status (common/error.h). */
+
+#define PROGRAM_NAME "bascule-image"
