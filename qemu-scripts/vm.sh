@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Virtual machines under software emulation, driven over a serial log and ssh. Sourced by the scripts here.
+#
+# A machine lives in a folder: disk.raw (or .qcow2), serial.log (all boots, one after the other), vars.fd, ssh key.
+# VM_PORT is the loopback port that leads to its ssh; the guest reaches this machine's loopback as 10.0.2.2.
+
+vm_accelerator() {
+        # A kvm node that cannot run a stock kernel is common inside other machines: emulation is asked for by default.
+        case ${BASCULE_ACCEL:-tcg} in
+        kvm) echo "-accel kvm -cpu host" ;;
+        *) echo "-accel tcg,thread=multi,tb-size=512 -cpu qemu64" ;;
+        esac
+}
+
+# vm_create FOLDER IMAGE: a machine whose disk starts as IMAGE and grows to 6 GiB.
+vm_create() {
+        mkdir -p "$1"
+        cp --sparse=always "$2" "$1/disk.raw"
+        truncate -s "${VM_DISK_SIZE:-6G}" "$1/disk.raw"
+        cp /usr/share/OVMF/OVMF_VARS_4M.fd "$1/vars.fd"
+        : >"$1/serial.log"
+}
+
+# vm_start FOLDER: switches it on. VM_PORT must be set; VM_EXTRA may hold further qemu arguments.
+vm_start() {
+        local folder=$1
+        # shellcheck disable=SC2046,SC2086
+        qemu-system-x86_64 -name "$(basename "$folder")" -M q35 $(vm_accelerator) -smp 2 -m "${VM_MEMORY:-1024}" \
+                -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd \
+                -drive if=pflash,format=raw,file="$folder/vars.fd" \
+                -drive if=virtio,format=raw,cache=unsafe,discard=unmap,file="$folder/disk.raw" \
+                -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$VM_PORT-:22" -device virtio-net-pci,netdev=n0,romfile= \
+                -device i6300esb -action watchdog=reset \
+                -device virtio-rng-pci -display none -monitor none \
+                -chardev "file,id=serial,path=$folder/serial.log,append=on" -serial chardev:serial \
+                ${VM_EXTRA:-} </dev/null >"$folder/qemu.log" 2>&1 &
+        VM_PID=$!
+        echo "$VM_PID" >"$folder/pid"
+}
+
+# vm_cut: pulls the plug.
+vm_cut() {
+        [ -n "${VM_PID:-}" ] || return 0
+        kill -KILL "$VM_PID" 2>/dev/null
+        wait "$VM_PID" 2>/dev/null
+        VM_PID=
+}
+
+vm_alive() {
+        [ -n "${VM_PID:-}" ] && kill -0 "$VM_PID" 2>/dev/null
+}
+
+# vm_ssh FOLDER COMMAND...: runs a command in the guest as root.
+vm_ssh() {
+        local folder=$1
+        shift
+        timeout "${VM_SSH_TIMEOUT:-120}" ssh -q -i "$folder/../key" -p "$VM_PORT" \
+                -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=20 \
+                -o ServerAliveInterval=15 -o ControlMaster=auto -o ControlPath="$folder/ssh-%p" -o ControlPersist=60 \
+                root@127.0.0.1 "$@" </dev/null
+}
+
+# Forgets the connection of a boot that is over.
+vm_forget_ssh() {
+        rm -f "$1"/ssh-*
+}
+
+# Boots that reached user space leave their kernel's boot id: it tells one boot from the next.
+vm_boot_id() {
+        vm_ssh "$1" cat /proc/sys/kernel/random/boot_id 2>/dev/null
+}
+
+# vm_wait FOLDER SECONDS WHAT CHECK...: repeats CHECK until it is true; false, and the end of the serial log, if the
+# machine goes away or the time is up.
+vm_wait() {
+        local folder=$1 seconds=$2 what=$3 end
+        shift 3
+        end=$((SECONDS + seconds))
+        while ! "$@"; do
+                if ! vm_alive; then
+                        echo "The machine stopped while waiting for: $what" >&2
+                        tail -n 30 "$folder/serial.log" "$folder/qemu.log" >&2
+                        return 1
+                fi
+                if [ "$SECONDS" -ge "$end" ]; then
+                        echo "Waited $seconds s in vain for: $what" >&2
+                        tail -n 30 "$folder/serial.log" >&2
+                        return 1
+                fi
+                sleep 1
+        done
+}
