@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Reads a tar archive into a Tree: ustar (POSIX.1-1988), GNU (long names and links, base-256 numbers) and
+ * pax (POSIX.1-2001 extended headers, with xattrs as SCHILY.xattr.NAME). Only the headers are read; each
+ * file's bytes stay in the archive, which becomes a backing of the tree. The archive must be a regular file,
+ * not compressed.
+ *
+ * The archive may be hostile. Refused, with the member's name and its offset in the message: names that are
+ * absolute or hold "..", members below something that is not a directory (a symbolic link among them), hard
+ * links to what is not there or is a directory, sparse members, unknown types, numbers that are
+ * negative or too large, sizes past the end of the archive, bad checksums, device nodes (unless allowed) and
+ * more than the limits below. A later member replaces an earlier one of the same name, as tar itself does.
+ */
+
+#include "tree.h"
+
+#define TAR_MEMBERS_MAX 4000000
+#define TAR_EXTENDED_HEADER_MAX (1 * MIB)
+
+typedef struct TarOptions {
+        bool allow_devices; /* character and block devices; else refused. FIFOs are always allowed. */
+} TarOptions;
+
+/* Adds what the archive holds to the tree. On success the tree owns `fd`; on error it is the caller's and
+ * the tree must be thrown away. -EBADMSG with ERROR_CORRUPT for an archive that is damaged or refused. */
+int tar_read(Tree *tree, int fd, const TarOptions *options, Error *error);
