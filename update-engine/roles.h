@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The processes that basculed parts itself into (DESIGN, "Processes on the host"). A role is the same
+ * program started again: one const table says its name, user, descriptors, limits, confinement and main
+ * function. Descriptors stand at fixed numbers; everything else is closed. */
+
+#include "confine.h"
+#include "error.h"
+
+#include <sys/types.h>
+
+typedef enum RoleName { ROLE_FETCH, ROLE_APPLY, ROLE_NAME_MAX } RoleName;
+
+/* Descriptors of every role. */
+enum {
+        ROLE_FD_CONTROL = 3, /* stream socket to basculed: frames both ways */
+        ROLE_FD_DATA = 4,    /* pipe from fetch to apply; -1 while fetch only brings metadata */
+        ROLE_FD_TARGET = 5,  /* apply: what is written */
+        ROLE_FD_SOURCES = 6, /* apply: PAYLOAD_SOURCES_MAX descriptors from here, or closed */
+        ROLE_FD_MAX = 16
+};
+
+typedef struct Role {
+        const char *name;  /* "fetch" */
+        const char *user;  /* sysusers.d name, used when basculed is root */
+        int (*main)(void); /* after confinement; exit status */
+        const ConfineProfile *confine;
+        uint64_t address_space_bytes; /* RLIMIT_AS */
+        uint64_t open_files;
+} Role;
+
+/* The first thing in main() of a program that starts roles: true when this process is one, and then it has
+ * run and *ret_status is what to exit with. */
+bool role_dispatch(int argc, char **argv, int *ret_status);
+
+typedef struct RoleProcess {
+        RoleName role;
+        pid_t pid;      /* 0: none */
+        int pid_fd;     /* readable when it has ended */
+        int control_fd; /* our end */
+} RoleProcess;
+
+#define ROLE_PROCESS_NONE ((RoleProcess){ .pid_fd = -1, .control_fd = -1 })
+
+/* Starts a role. `fds`: pairs of (our descriptor, number there); the control socket is made here. The
+ * descriptors stay ours to close. */
+typedef struct RoleFd {
+        int fd;
+        int number;
+} RoleFd;
+int role_spawn(RoleName role, const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error);
+
+/* Kills, if it still runs, and waits. Safe on ROLE_PROCESS_NONE. */
+void role_stop(RoleProcess *process);
+
+/* Waits for the end (it was asked to end, or has closed its socket). 0 when it exited with 0; otherwise -EIO
+ * and an Error that names role and signal or status. */
+int role_wait(RoleProcess *process, Error *error);
