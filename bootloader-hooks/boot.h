@@ -9,8 +9,8 @@
  *     EFI/Linux/ID_VERSION+3.efi        on trial, 3 left
  *     EFI/Linux/ID_VERSION+0-3.efi      given up
  *
- * File names on the ESP may be anything (anyone can write a FAT): names that do not parse, or belong to another
- * image id, are left alone and not shown. */
+ * File names on the ESP may be anything (anyone can write a FAT): names that do not parse, or belong to
+ * another image id, are left alone and not shown. */
 
 #include "error.h"
 #include "sha256.h"
@@ -22,10 +22,10 @@
 typedef struct BootEntry {
         char image_id[VERSION_MAX + 1];
         char version[VERSION_MAX + 1];
-        bool is_counted;      /* has a counter: on trial or given up */
-        unsigned tries_left;  /* meaningful when is_counted */
+        bool is_counted;     /* has a counter: on trial or given up */
+        unsigned tries_left; /* meaningful when is_counted */
         unsigned tries_done;
-        char file_name[256];  /* in the folder of entries */
+        char file_name[256]; /* in the folder of entries */
         uint64_t size_bytes;
 } BootEntry;
 
@@ -37,16 +37,19 @@ int boot_entry_format_name(const BootEntry *entry, char ret[static 256]);
 typedef struct BootBackend {
         const char *name; /* "systemd-boot" */
 
-        /* Entries of one image id, most preferred by the loader first. *ret is an array, freed by the caller. */
+        /* Entries of one image id, most preferred by the loader first. *ret is an array, freed by the
+         * caller. */
         int (*list)(int esp_fd, const char *image_id, BootEntry **ret, size_t *ret_count, Error *error);
 
-        /* Opens for writing the place where a new UKI is staged, outside of what the loader looks at, and makes
-         * sure that there is room for size_bytes (ERROR_NO_SPACE says how much is missing). With `resume`
-         * what an earlier attempt wrote is kept. */
+        /* Opens for writing the place where a new UKI is staged, outside of what the loader looks at, and
+         * makes sure that there is room for size_bytes (ERROR_NO_SPACE says how much is missing). With
+         * `resume` what an earlier attempt wrote is kept. */
         int (*stage)(int esp_fd, uint64_t size_bytes, bool resume, int *ret_fd, Error *error);
 
         /* The one step that makes a release bootable: staged UKI, already checked and flushed by the caller,
-         * appears as an entry with `tries` tries. Any other entry of the same version is removed first. */
+         * appears as an entry with `tries` tries. Any other entry of the same version is removed first.
+         * -ENOENT when nothing is staged, also when an earlier call got as far as the rename: then stage
+         * and check anew, since nothing says what the entry that is there holds. */
         int (*publish)(int esp_fd, const char *image_id, const char *version, unsigned tries, Error *error);
 
         /* Takes an entry, or the staged file when version is NULL, away. Success when there is none. */
