@@ -23,6 +23,7 @@ typedef struct TestCase {
 static TestCase test_cases[TESTS_MAX];
 static unsigned test_count;
 static int test_failed;
+static const char *test_skipped;
 
 static inline void test_register(const char *name, void (*run)(void))
 {
@@ -45,6 +46,13 @@ static inline void test_register(const char *name, void (*run)(void))
                 printf(__VA_ARGS__);                                                                         \
                 printf("\n");                                                                                \
                 test_failed = 1;                                                                             \
+                return;                                                                                      \
+        } while (0)
+
+/* Leaves the test function: what it needs (a tool, a privilege) is not on this machine. */
+#define TEST_SKIP(reason)                                                                                    \
+        do {                                                                                                 \
+                test_skipped = (reason);                                                                     \
                 return;                                                                                      \
         } while (0)
 
@@ -89,9 +97,11 @@ static inline void test_register(const char *name, void (*run)(void))
                 printf("1..%u\n", test_count);                                                               \
                 for (unsigned i = 0; i < test_count; i++) {                                                  \
                         test_failed = 0;                                                                     \
+                        test_skipped = NULL;                                                                 \
                         test_cases[i].run();                                                                 \
                         failures += test_failed ? 1 : 0;                                                     \
-                        printf("%sok %u - %s\n", test_failed ? "not " : "", i + 1, test_cases[i].name);      \
+                        printf("%sok %u - %s%s%s\n", test_failed ? "not " : "", i + 1, test_cases[i].name,   \
+                                        test_skipped ? " # SKIP " : "", test_skipped ? test_skipped : "");   \
                         fflush(stdout);                                                                      \
                 }                                                                                            \
                 return failures ? EXIT_FAILURE : EXIT_SUCCESS;                                               \

@@ -8,6 +8,7 @@
 #include "sha256.h"
 #include "strv.h"
 #include "test.h"
+#include "uuid.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -46,6 +47,26 @@ TEST(hex_takes_exactly_the_bytes_asked_for)
         CHECK_EQ(hex_decode("0aF", raw, 2), -EINVAL);
         CHECK_EQ(hex_decode("0aFg", raw, 2), -EINVAL);
         CHECK_EQ(hex_decode("0aFf00", raw, 2), -EINVAL);
+}
+
+TEST(uuids_go_there_and_back)
+{
+        static const char text[] = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+        uint8_t uuid[UUID_SIZE] = { 0 }, other[UUID_SIZE];
+        char back[UUID_TEXT_SIZE];
+
+        CHECK(uuid_is_nil(uuid));
+        CHECK_OK(uuid_parse(text, uuid));
+        CHECK_STR(uuid_format(uuid, back), text);
+        CHECK_EQ(uuid_parse("c12a7328-f81f-11d2-ba4b-00a0c93ec93", other), -EINVAL);
+        CHECK_EQ(uuid_parse("c12a7328-f81f-11d2-ba4b-00a0c93ec93b0", other), -EINVAL);
+        CHECK_EQ(uuid_parse("c12a7328-f81f-11d2-ba4b+00a0c93ec93b", other), -EINVAL);
+        CHECK_EQ(uuid_parse("c12a7328f-81f-11d2-ba4b-00a0c93ec93b", other), -EINVAL);
+        CHECK_EQ(uuid_parse("g12a7328-f81f-11d2-ba4b-00a0c93ec93b", other), -EINVAL);
+        CHECK_OK(uuid_random(uuid));
+        CHECK_OK(uuid_random(other));
+        CHECK(memcmp(uuid, other, UUID_SIZE) != 0);
+        CHECK_EQ(uuid_format(uuid, back)[14], '4');
 }
 
 TEST(sha256_of_the_standard_vector)
