@@ -22,6 +22,7 @@ typedef struct TarOptions {
         bool allow_devices; /* character and block devices; else refused. FIFOs are always allowed. */
 } TarOptions;
 
-/* Adds what the archive holds to the tree. On success the tree owns `fd`; on error it is the caller's and
- * the tree must be thrown away. -EBADMSG with ERROR_CORRUPT for an archive that is damaged or refused. */
+/* Adds what the archive holds to the tree, which keeps a duplicate of the descriptor. On error the tree must
+ * be thrown away. -EBADMSG with ERROR_CORRUPT for an archive that is damaged or refused. options may be
+ * NULL. */
 int tar_read(Tree *tree, int fd, const TarOptions *options, Error *error);

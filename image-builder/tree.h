@@ -68,17 +68,17 @@ struct TreeInode {
         TreeContent content;   /* regular files */
         TreeXattr *xattrs;     /* by name */
         size_t xattr_count;
-        TreeNode **children; /* directories; use tree_children(), which sorts them */
-        size_t child_count, child_capacity;
-        bool children_sorted;
+        /* directories, the tree's own: use tree_child() and tree_children() */
+        void *child_index;
+        TreeNode **children;
+        size_t child_count;
+        bool children_current;
 };
 
 struct TreeNode {
         char *name;       /* "" for the root */
         TreeNode *parent; /* NULL for the root */
         TreeInode *inode;
-        size_t child_index;  /* in parent->inode->children */
-        TreeNode *hash_next; /* the tree's own */
 };
 
 /* An empty root directory, mode 0755, owned by root. NULL when out of memory. */
@@ -94,8 +94,8 @@ size_t tree_inode_count(const Tree *tree);
 /* Inode numbers are below this: the size of a table that is indexed by them. */
 uint64_t tree_inode_number_end(const Tree *tree);
 
-/* Gives the tree a file that contents lie in; the tree closes it. Returns its number, or a negative errno
- * (then the descriptor is still the caller's). The file must not change while the tree lives. */
+/* Gives the tree a file that contents lie in; the tree keeps a duplicate of the descriptor. Returns its
+ * number, or a negative errno. The file must not change while the tree lives. */
 int tree_add_backing(Tree *tree, int fd);
 
 /* ---- finding ---- */
@@ -105,9 +105,10 @@ TreeNode *tree_lookup(const Tree *tree, const char *path);
 /* As tree_lookup(), following a symbolic link in the last place too. */
 TreeNode *tree_resolve(const Tree *tree, const char *path);
 /* The child of that name, not following anything; NULL when there is none. */
-TreeNode *tree_child(const Tree *tree, const TreeNode *directory, const char *name, size_t name_length);
-/* The children in byte order of their names. The array is the tree's, good until the directory changes. */
-TreeNode *const *tree_children(TreeNode *directory, size_t *ret_count);
+TreeNode *tree_child(const TreeNode *directory, const char *name);
+/* The children in byte order of their names. The array is the tree's, good until the directory changes; NULL
+ * when there are none. -ENOMEM. */
+int tree_children(TreeNode *directory, TreeNode *const **ret, size_t *ret_count);
 /* "usr/bin/env", or "" for the root: newly allocated, NULL when out of memory. */
 char *tree_node_path(const TreeNode *node);
 
@@ -164,8 +165,8 @@ int tree_set_xattr(TreeInode *inode, const char *name, const void *value, size_t
 const TreeXattr *tree_get_xattr(const TreeInode *inode, const char *name);
 /* Drops one; nothing happens when there is none. */
 void tree_drop_xattr(TreeInode *inode, const char *name);
-/* Gives every inode the same time. */
-void tree_set_times(Tree *tree, int64_t mtime);
+/* Gives every inode the same time. -ENOMEM. */
+int tree_set_times(Tree *tree, int64_t mtime);
 
 /* ---- reading ---- */
 
