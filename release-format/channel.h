@@ -9,13 +9,14 @@
 #define CHANNEL_FORMAT 1
 #define CHANNEL_MAX (1 * MIB)
 #define CHANNEL_RELEASES_MAX 4096
+#define CHANNEL_ARCHITECTURES_MAX 32
 
 typedef struct ChannelRelease {
         char *version;
-        char **architectures;   /* strv: for which a manifest exists */
-        uint64_t wave_start;    /* seconds since 1970 when the rollout begins; 0: at once */
-        uint64_t wave_seconds;  /* over which hosts are let in; 0: all at once */
-        bool is_floor;          /* an older host must pass through this one */
+        char **architectures;  /* strv: for which a manifest exists */
+        uint64_t wave_start;   /* seconds since 1970 when the rollout begins; 0: at once */
+        uint64_t wave_seconds; /* over which hosts are let in; 0: all at once */
+        bool is_floor;         /* an older host must pass through this one */
         bool is_withdrawn;
         char *withdrawn_reason; /* NULL unless withdrawn */
 } ChannelRelease;
@@ -27,7 +28,10 @@ typedef struct Channel {
         size_t release_count;
 } Channel;
 
+/* -EBADMSG with ERROR_UNTRUSTED for a text that breaks a rule, -EPROTONOSUPPORT with ERROR_INCOMPATIBLE for
+ * a newer format. Members that are not known are passed over. */
 int channel_parse(const char *text, size_t size, Channel **ret, Error *error);
+/* Deterministic JSON text, freed by the caller. */
 int channel_format(const Channel *channel, char **ret, Error *error);
 Channel *channel_free(Channel *channel);
 DEFINE_CLEANUP(Channel *, channel_free)

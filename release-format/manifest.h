@@ -11,9 +11,12 @@
 #include "version-order.h"
 
 #define MANIFEST_FORMAT 1
-#define MANIFEST_MAX (4 * MIB) /* bytes of JSON */
+#define MANIFEST_MAX (4 * MIB)    /* bytes of JSON */
 #define MANIFEST_PAYLOADS_MAX 256 /* per image */
+#define MANIFEST_NOTES_MAX (64 * KIB)
 #define IMAGE_SIZE_MAX (64 * GIB)
+#define ARCHITECTURE_MAX 32  /* bytes */
+#define PAYLOAD_PATH_MAX 256 /* bytes */
 #define VERITY_SALT_MAX 32
 
 typedef enum ImageKind {
@@ -30,13 +33,13 @@ typedef struct VerityParameters {
 } VerityParameters;
 
 typedef struct PayloadReference {
-        char *path;               /* TUF target path, "payloads/..." */
-        uint64_t size_bytes;      /* the whole file */
+        char *path;          /* TUF target path, "payloads/..." */
+        uint64_t size_bytes; /* the whole file */
         uint8_t sha256[SHA256_SIZE];
         uint64_t index_size_bytes; /* header and op table: the first bytes of the file */
         uint8_t index_sha256[SHA256_SIZE];
-        uint64_t memory_bytes;    /* peak memory of the decoder */
-        bool is_full;             /* needs no source */
+        uint64_t memory_bytes;                 /* peak memory of the decoder */
+        bool is_full;                          /* needs no source */
         uint8_t source_root_hash[SHA256_SIZE]; /* verity root hash of the release it starts from */
         uint8_t source_uki_sha256[SHA256_SIZE];
 } PayloadReference;
@@ -44,7 +47,7 @@ typedef struct PayloadReference {
 typedef struct ManifestImage {
         uint64_t size_bytes; /* of the image; the root's is a multiple of 4096 */
         uint8_t sha256[SHA256_SIZE];
-        VerityParameters verity; /* root only */
+        VerityParameters verity;    /* root only */
         PayloadReference *payloads; /* the full one is always there and comes first */
         size_t payload_count;
 } ManifestImage;
@@ -52,9 +55,9 @@ typedef struct ManifestImage {
 typedef struct Manifest {
         char *image_id;
         char *version;
-        char *architecture; /* systemd's names: "x86-64", "arm64" */
+        char *architecture;      /* systemd's names: "x86-64", "arm64" */
         uint64_t minimum_engine; /* ENGINE_LEVEL an engine needs to install this */
-        char *notes; /* may be "" */
+        char *notes;             /* may be "" */
         ManifestImage images[IMAGE_KIND_MAX];
 } Manifest;
 
@@ -63,6 +66,15 @@ typedef struct Manifest {
 
 const char *image_kind_name(ImageKind kind); /* "root", "uki" */
 
+/* Whether the text may name an architecture: [a-z0-9-], beginning with a letter or digit. */
+bool architecture_is_valid(const char *text);
+
+/* Whether the text may be a PayloadReference.path: below payloads/, no part of it empty, "." or "..". */
+bool payload_path_is_valid(const char *text);
+
+/* -EBADMSG with ERROR_UNTRUSTED for a text that breaks a rule, -EPROTONOSUPPORT with ERROR_INCOMPATIBLE for
+ * a newer format. Members that are not known are passed over: `minimum_engine` (for the caller to compare
+ * with ENGINE_LEVEL) guards what must be understood. */
 int manifest_parse(const char *text, size_t size, Manifest **ret, Error *error);
 
 /* Deterministic JSON text, freed by the caller. */
@@ -71,6 +83,8 @@ int manifest_format(const Manifest *manifest, char **ret, Error *error);
 Manifest *manifest_free(Manifest *manifest);
 DEFINE_CLEANUP(Manifest *, manifest_free)
 
-/* The reference whose source is what the host has, or the full one. `root_hash` and `uki_sha256` may be NULL.*/
+/* The reference whose source is what the host has, or the full one. `root_hash` and `uki_sha256` may be
+ * NULL: then it is the full one. NULL only for an image without payloads, which manifest_parse() never
+ * makes. */
 const PayloadReference *manifest_choose_payload(
                 const ManifestImage *image, const uint8_t *root_hash, const uint8_t *uki_sha256);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "payload-op.h"
+
+/* The op ZFULL: one zstd frame, unpacked after a raw prefix made of the op's ranges. */
+
+int payload_zfull_decode(
+                PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error)
+{
+        uint8_t *prefix = payload_work_scratch(work);
+        size_t prefix_size = 0;
+
+        for (size_t i = 0; i < op->range_count; i++) {
+                int r = payload_work_read(work, &op->ranges[i], prefix + prefix_size, error);
+
+                if (r < 0)
+                        return r;
+                prefix_size += op->ranges[i].size_bytes;
+        }
+        return payload_work_unzstd(work, blob, op->blob_size_bytes, prefix, prefix_size, target,
+                        op->target_size_bytes, error);
+}
