@@ -3,10 +3,14 @@
 
 /* A disk laid out by Bascule: GPT, Discoverable Partitions types, fixed order (DESIGN, "On disk"). Works on
  * a block device and on a disk image in a file alike. The table may be hostile or damaged: every extent is
- * checked to lie inside the disk and not to overlap before it is handed out. */
+ * checked to lie inside the disk and not to overlap before it is handed out. Nothing here writes to the
+ * table: a copy that is damaged is reported in Disk.table and left alone (see grow.h and gpt.h). */
 
 #include "error.h"
+#include "gpt.h"
 #include "verity.h"
+
+#include <sys/types.h>
 
 typedef enum PartitionRole {
         PARTITION_ESP,
@@ -32,17 +36,29 @@ typedef struct Disk {
         bool is_block_device;
         uint64_t size_bytes;
         unsigned sector_size_bytes;
+        uint8_t uuid[16]; /* of the table */
+        GptReport table;
         Partition partitions[PARTITION_ROLE_MAX];
 } Disk;
 
-/* Reads the table. ERROR_CORRUPT for a table that is damaged or not ours. */
+/* Reads the table: the primary copy, or the backup when the primary is damaged. A partition has a role when
+ * both its type and its label say so. ERROR_CORRUPT for a table that is damaged in both copies, breaks a
+ * rule, or is not ours (a role that is missing, but var, or there twice). */
 int disk_open(const char *path, Disk **ret, Error *error);
 Disk *disk_free(Disk *disk);
 DEFINE_CLEANUP(Disk *, disk_free)
 
-/* The whole disk (/dev/vda) that holds the partition with this PARTUUID (text form), or the one that the
- * mounted block device `dev` belongs to. -ENODEV. The path is freed by the caller. */
+/* The whole disk (/dev/vda) that holds the partition with this PARTUUID (text form). -ENODEV; -ENOTUNIQ when
+ * two disks have it (one is a copy of the other: guessing would be worse). The path is freed by the caller.
+ */
 int disk_find_by_partuuid(const char *partuuid, char **ret_path);
+
+/* The whole disk that block device `device` (st_dev of what is mounted, st_rdev of a node) lies on: a
+ * partition's disk, and through device-mapper the disk of what it was made from. -ENODEV. */
+int disk_find_by_device(dev_t device, char **ret_path);
+
+/* The disk that the running system lies on: of /var, else of /usr, else of /. -ENODEV. */
+int disk_find_running(char **ret_path);
 
 /* A byte range on an open file: a partition's device node (offset 0), or a part of a disk image. */
 typedef struct Extent {
@@ -51,8 +67,13 @@ typedef struct Extent {
 } Extent;
 
 /* Opens a partition: the node when the disk is a block device, else the image at the offset. flags as
- * open(2). The descriptor refers to the partition only when it is a node; users stay within the extent. */
+ * open(2). The descriptor refers to the partition only when it is a node; users stay within the extent.
+ * -EBUSY when the kernel's idea of the partition differs from the table (it was changed and not read again).
+ * -ENOENT for a role that the disk does not have. */
 int disk_open_partition(const Disk *disk, PartitionRole role, int flags, Extent *ret, Error *error);
+
+/* Path of a partition's device node (/dev/vda2), for mounting; -ENOTBLK when the disk is a file. */
+int disk_partition_node(const Disk *disk, PartitionRole role, char **ret_path, Error *error);
 void extent_done(Extent *extent);
 #define _cleanup_extent_ _cleanup_(extent_done)
 
@@ -69,7 +90,10 @@ typedef struct SlotContent {
         uint64_t data_size_bytes; /* of the image, from the superblock */
 } SlotContent;
 
+/* A slot without superblock, or with one that makes no sense or does not fit its partitions, is a success
+ * with is_valid false; only what cannot be read is an error. */
 int slot_read(const Disk *disk, SlotName slot, SlotContent *ret, Error *error);
 
-/* The slot whose superblock carries the first half of this root hash; if both do, the first. -ENOENT. */
+/* The slot whose superblock carries the first half of this root hash; if both do, the first. -ENOENT when
+ * none does, or the I/O error of a slot that could not be read. */
 int slot_find(const Disk *disk, const uint8_t root_hash[static SHA256_SIZE], SlotName *ret);

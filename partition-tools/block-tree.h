@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the kernel knows of block devices, from sysfs: which disk a partition lies on, where, and what node
+ * it has. Linux 6.1 tells no PARTUUID there, so disks are asked for their tables. Internal to
+ * partition-tools. */
+
+#include "error.h"
+#include "uuid.h"
+
+#include <sys/types.h>
+
+/* Where sysfs and the device nodes are; tests make their own. */
+typedef struct BlockTree {
+        const char *sys; /* "/sys" */
+        const char *dev; /* "/dev" */
+} BlockTree;
+
+extern const BlockTree block_tree_default;
+
+/* Offset on its disk and size of a partition. -ENODEV; -EBADMSG when sysfs says something odd. */
+int block_partition_place(const BlockTree *tree, dev_t partition, uint64_t *ret_offset_bytes,
+                uint64_t *ret_size_bytes);
+
+/* Path of the node of partition `number` of a disk. -ENODEV. */
+int block_partition_node(const BlockTree *tree, dev_t disk, unsigned number, char **ret_path);
+
+/* As disk_find_by_device() and disk_find_by_partuuid(). */
+int block_disk_of(const BlockTree *tree, dev_t device, char **ret_path);
+int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UUID_SIZE], char **ret_path);
+
+/* An attribute of a whole disk, such as "device/model", without white space around it. -ENOENT. */
+int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribute, char **ret);

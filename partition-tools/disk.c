@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk.h"
+
+#include "block-tree.h"
+#include "fdisk-context.h"
+#include "file.h"
+#include "partition-role.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Tables of this many partitions are not ours; keeps the overlap check cheap. */
+#define PARTITIONS_MAX 128
+
+typedef struct Span {
+        unsigned number;
+        uint64_t offset_bytes, size_bytes;
+} Span;
+
+Disk *disk_free(Disk *disk)
+{
+        if (disk)
+                free(disk->path);
+        free(disk);
+        return NULL;
+}
+
+void extent_done(Extent *extent)
+{
+        extent->fd = fd_close(extent->fd);
+}
+
+static int open_disk_file(const char *path, Disk *disk, Error *error)
+{
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        struct stat status;
+        int r;
+
+        if (fd < 0)
+                return error_set(error, errno == EACCES || errno == EPERM ? ERROR_PERMISSION : ERROR_IO,
+                                errno, "cannot open %s: %s", path, strerror(errno));
+        if (fstat(fd, &status) < 0)
+                return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", path, strerror(errno));
+        if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+                return error_set(error, ERROR_USAGE, EINVAL, "%s is neither a block device nor a disk image",
+                                path);
+        disk->is_block_device = S_ISBLK(status.st_mode);
+        disk->path = strdup(path);
+        if (!disk->path)
+                return error_oom(error);
+        r = fd_size(fd, &disk->size_bytes);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot find out the size of %s: %s", path,
+                                strerror(-r));
+        return TAKE_FD(fd);
+}
+
+/* Start and size in bytes, checked against wrapping and the disk. */
+static int partition_span(const Disk *disk, struct fdisk_context *context, struct fdisk_partition *partition,
+                Span *ret, Error *error)
+{
+        Span span = { .number = (unsigned)fdisk_partition_get_partno(partition) + 1 };
+        uint64_t first = fdisk_partition_has_start(partition) ? fdisk_partition_get_start(partition) : 0;
+        uint64_t count = fdisk_partition_has_size(partition) ? fdisk_partition_get_size(partition) : 0;
+        uint64_t end;
+
+        if (count == 0 || ADD_OVERFLOWS(first, count, &end) || first < fdisk_get_first_lba(context) ||
+                        end - 1 > fdisk_get_last_lba(context) ||
+                        MUL_OVERFLOWS(end, disk->sector_size_bytes, &end) || end > disk->size_bytes)
+                return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                "partition %u does not lie in the usable area of the disk", span.number);
+        span.offset_bytes = first * disk->sector_size_bytes;
+        span.size_bytes = count * disk->sector_size_bytes;
+        *ret = span;
+        return 0;
+}
+
+static int check_overlap(const Span *spans, size_t count, Error *error)
+{
+        const Span *last = &spans[count];
+
+        for (size_t i = 0; i < count; i++)
+                if (spans[i].offset_bytes < last->offset_bytes + last->size_bytes &&
+                                last->offset_bytes < spans[i].offset_bytes + spans[i].size_bytes)
+                        return error_set(error, ERROR_CORRUPT, EBADMSG, "partitions %u and %u overlap",
+                                        spans[i].number, last->number);
+        return 0;
+}
+
+static int take_role(Disk *disk, struct fdisk_partition *partition, const Span *span, Error *error)
+{
+        struct fdisk_parttype *type = fdisk_partition_get_type(partition);
+        const char *guid = type ? fdisk_parttype_get_string(type) : NULL;
+        const char *label = fdisk_partition_get_name(partition), *uuid = fdisk_partition_get_uuid(partition);
+        PartitionRole role = guid && label ? partition_role_from(guid, label) : PARTITION_ROLE_MAX;
+        Partition *place;
+
+        if (role == PARTITION_ROLE_MAX)
+                return 0;
+        place = &disk->partitions[role];
+        if (place->exists)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "partitions %u and %u both claim to be %s",
+                                place->number, span->number, partition_role_name(role));
+        if (!uuid || uuid_parse(uuid, place->uuid) < 0)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "partition %u has no UUID", span->number);
+        place->exists = true;
+        place->number = span->number;
+        place->offset_bytes = span->offset_bytes;
+        place->size_bytes = span->size_bytes;
+        return 0;
+}
+
+static int read_partitions(Disk *disk, struct fdisk_context *context, Error *error)
+{
+        _cleanup_(fdisk_unref_tablep) struct fdisk_table *table = NULL;
+        _cleanup_(fdisk_free_iterp) struct fdisk_iter *iterator = fdisk_new_iter(FDISK_ITER_FORWARD);
+        struct fdisk_partition *partition;
+        Span spans[PARTITIONS_MAX];
+        size_t count = 0;
+        int r;
+
+        if (!iterator)
+                return error_oom(error);
+        r = fdisk_get_partitions(context, &table);
+        if (r < 0)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "the partitions cannot be read: %s",
+                                strerror(-r));
+        while (fdisk_table_next_partition(table, iterator, &partition) == 0) {
+                if (!fdisk_partition_is_used(partition))
+                        continue;
+                if (count >= PARTITIONS_MAX)
+                        return error_set(error, ERROR_CORRUPT, EBADMSG, "there are more than %d partitions",
+                                        PARTITIONS_MAX);
+                r = partition_span(disk, context, partition, &spans[count], error);
+                if (r >= 0)
+                        r = check_overlap(spans, count, error);
+                if (r >= 0)
+                        r = take_role(disk, partition, &spans[count], error);
+                if (r < 0)
+                        return r;
+                count++;
+        }
+        return 0;
+}
+
+static int check_roles(const Disk *disk, Error *error)
+{
+        for (unsigned role = 0; role < PARTITION_VAR; role++)
+                if (!disk->partitions[role].exists)
+                        return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                        "this is not a disk of ours: it has no partition with type and "
+                                        "label of %s",
+                                        partition_role_name((PartitionRole)role));
+        return 0;
+}
+
+static int read_table(Disk *disk, int fd, Error *error)
+{
+        _cleanup_(fdisk_unref_contextp) struct fdisk_context *context = NULL;
+        _cleanup_(gpt_freep) Gpt *gpt = NULL;
+        int r = gpt_read(fd, 0, &gpt, error);
+
+        if (r < 0)
+                return r;
+        disk->sector_size_bytes = gpt->sector_size_bytes;
+        disk->table = gpt->report;
+        memcpy(disk->uuid, gpt->disk_uuid, UUID_SIZE);
+        r = fdisk_context_open(fd, disk->path, gpt->sector_size_bytes, false, &context, error);
+        if (r < 0)
+                return r;
+        if (!fdisk_is_label(context, GPT))
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "%s",
+                                gpt->report.has_protective_mbr ? "the partition table breaks a rule that "
+                                                                 "every reader checks"
+                                                               : "the protective MBR is gone "
+                                                                 "(\"bascule-disk repair\" can mend it)");
+        r = read_partitions(disk, context, error);
+        return r < 0 ? r : check_roles(disk, error);
+}
+
+int disk_open(const char *path, Disk **ret, Error *error)
+{
+        _cleanup_(disk_freep) Disk *disk = calloc(1, sizeof(*disk));
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (!disk)
+                return error_oom(error);
+        fd = open_disk_file(path, disk, error);
+        if (fd < 0)
+                return fd;
+        r = read_table(disk, fd, error);
+        if (r < 0)
+                return error_prefix(error, r, "%s", path);
+        *ret = TAKE_PTR(disk);
+        return 0;
+}
+
+/* The kernel may have read the table before it was changed: its nodes are then not what the table says. */
+static int check_node(const Disk *disk, PartitionRole role, const char *node, Error *error)
+{
+        const Partition *partition = &disk->partitions[role];
+        uint64_t offset_bytes, size_bytes;
+        struct stat status;
+        int r;
+
+        if (stat(node, &status) < 0)
+                return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", node, strerror(errno));
+        r = block_partition_place(&block_tree_default, status.st_rdev, &offset_bytes, &size_bytes);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "the kernel does not say where %s lies: %s", node,
+                                strerror(-r));
+        if (offset_bytes != partition->offset_bytes || size_bytes != partition->size_bytes)
+                return error_set(error, ERROR_BUSY, EBUSY,
+                                "the kernel still uses an older partition table of %s; reboot and try again",
+                                disk->path);
+        return 0;
+}
+
+static int require_partition(const Disk *disk, PartitionRole role, Error *error)
+{
+        if ((unsigned)role < PARTITION_ROLE_MAX && disk->partitions[role].exists)
+                return 0;
+        return error_set(error, ERROR_CORRUPT, ENOENT, "%s has no partition %s", disk->path,
+                        partition_role_name(role));
+}
+
+int disk_partition_node(const Disk *disk, PartitionRole role, char **ret_path, Error *error)
+{
+        _cleanup_free_ char *node = NULL;
+        struct stat status;
+        int r = require_partition(disk, role, error);
+
+        if (r < 0)
+                return r;
+        if (!disk->is_block_device)
+                return error_set(error, ERROR_USAGE, ENOTBLK,
+                                "%s is a file: its partitions have no device nodes", disk->path);
+        if (stat(disk->path, &status) < 0)
+                return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", disk->path,
+                                strerror(errno));
+        r = block_partition_node(&block_tree_default, status.st_rdev, disk->partitions[role].number, &node);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "%s: partition %u (%s) has no device node: %s",
+                                disk->path, disk->partitions[role].number, partition_role_name(role),
+                                strerror(-r));
+        r = check_node(disk, role, node, error);
+        if (r < 0)
+                return r;
+        *ret_path = TAKE_PTR(node);
+        return 0;
+}
+
+int disk_open_partition(const Disk *disk, PartitionRole role, int flags, Extent *ret, Error *error)
+{
+        _cleanup_free_ char *node = NULL;
+        const char *path = disk->path;
+        uint64_t offset_bytes;
+        int fd, r = require_partition(disk, role, error);
+
+        if (r < 0)
+                return r;
+        offset_bytes = disk->partitions[role].offset_bytes;
+        if (disk->is_block_device) {
+                r = disk_partition_node(disk, role, &node, error);
+                if (r < 0)
+                        return r;
+                path = node;
+                offset_bytes = 0;
+        }
+        fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return error_set(error, errno == EACCES || errno == EPERM ? ERROR_PERMISSION : ERROR_IO,
+                                errno, "cannot open %s (%s): %s", path, partition_role_name(role),
+                                strerror(errno));
+        *ret = (Extent){ fd, offset_bytes, disk->partitions[role].size_bytes };
+        return 0;
+}
