@@ -52,25 +52,44 @@ void progress_begin(Progress *progress, const char *step, uint64_t total_bytes)
                 (void)fprintf(stderr, "\r\033[K%s ...", step);
 }
 
+/* Whether a line is to be drawn now: on a terminal, ten times a second at most. */
+static bool is_due(Progress *progress)
+{
+        double now = now_seconds();
+
+        if (!progress || !progress->terminal || !progress->active || now - progress->drawn < 0.1)
+                return false;
+        progress->drawn = now;
+        return true;
+}
+
+static void draw(const Progress *progress, uint64_t done_bytes, double rate)
+{
+        char done[SIZE_TEXT_MAX], rate_text[SIZE_TEXT_MAX];
+
+        (void)fprintf(stderr, "\r\033[K%s %s", progress->step, size_format(done_bytes, done));
+        if (rate > 0)
+                (void)fprintf(stderr, "  %s/s", size_format((uint64_t)rate, rate_text));
+        if (progress->total_bytes > done_bytes)
+                (void)fprintf(stderr, "  %.0f%%",
+                                100.0 * (double)done_bytes / (double)progress->total_bytes);
+        if (progress->total_bytes > done_bytes && rate > 0)
+                (void)fprintf(stderr, "  %.0f s left", (double)(progress->total_bytes - done_bytes) / rate);
+}
+
 void progress_update(Progress *progress, uint64_t done_bytes)
 {
-        char done[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX];
-        double now, elapsed, speed;
+        if (is_due(progress))
+                draw(progress, done_bytes,
+                                (double)done_bytes / MAX_OF(progress->drawn - progress->began, 0.001));
+}
 
-        if (!progress || !progress->terminal || !progress->active)
+void progress_set(Progress *progress, uint64_t done_bytes, uint64_t total_bytes, uint64_t rate_bytes)
+{
+        if (!is_due(progress))
                 return;
-        now = now_seconds();
-        if (now - progress->drawn < 0.1)
-                return;
-        progress->drawn = now;
-        elapsed = MAX_OF(now - progress->began, 0.001);
-        speed = (double)done_bytes / elapsed;
-        (void)fprintf(stderr, "\r\033[K%s %s  %s/s", progress->step, size_format(done_bytes, done),
-                        size_format((uint64_t)speed, rate));
-        if (progress->total_bytes > done_bytes && speed > 0)
-                (void)fprintf(stderr, "  %.0f%%  %.0f s left",
-                                100.0 * (double)done_bytes / (double)progress->total_bytes,
-                                (double)(progress->total_bytes - done_bytes) / speed);
+        progress->total_bytes = total_bytes;
+        draw(progress, done_bytes, (double)rate_bytes);
 }
 
 void progress_end(Progress *progress, const char *remark)

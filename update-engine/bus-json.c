@@ -33,7 +33,8 @@ int bus_json_append_object(sd_bus_message *message, const json_t *object)
         if (!json_is_object(object))
                 return -EINVAL;
         r = sd_bus_message_open_container(message, 'a', "{sv}");
-        json_object_foreach((json_t *)object, name, value) {
+        json_object_foreach((json_t *)object, name, value)
+        {
                 if (r >= 0 && !is_left_out(value))
                         r = append_member(message, name, value);
         }
@@ -49,7 +50,8 @@ int bus_json_append_objects(sd_bus_message *message, const json_t *array)
         if (!json_is_array(array))
                 return -EINVAL;
         r = sd_bus_message_open_container(message, 'a', "a{sv}");
-        json_array_foreach(array, index, value) {
+        json_array_foreach(array, index, value)
+        {
                 if (r >= 0)
                         r = bus_json_append_object(message, value);
         }
@@ -62,7 +64,8 @@ static int append_strings(sd_bus_message *message, const json_t *array)
         json_t *value;
         int r = sd_bus_message_open_container(message, 'a', "s");
 
-        json_array_foreach(array, index, value) {
+        json_array_foreach(array, index, value)
+        {
                 if (!json_is_string(value))
                         return -EINVAL;
                 if (r >= 0)
@@ -195,7 +198,8 @@ static int read_elements(sd_bus_message *message, unsigned depth, json_t *array)
         }
 }
 
-static int read_container(sd_bus_message *message, char type, const char *contents, unsigned depth, json_t **ret)
+static int read_container(
+                sd_bus_message *message, char type, const char *contents, unsigned depth, json_t **ret)
 {
         _cleanup_json_ json_t *value = NULL;
         bool is_object = type == 'a' && strncmp(contents, "{s", 2) == 0;

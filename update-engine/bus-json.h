@@ -21,6 +21,6 @@ int bus_json_append_object(sd_bus_message *message, const json_t *object);
 int bus_json_append_objects(sd_bus_message *message, const json_t *array);
 
 /* Reads one value of any type, unwrapping variants. Returns 1 and a new reference, or 0 at the end of the
- * message or container. Byte and integer types become whole numbers (above INT64_MAX: INT64_MAX), structs and
- * arrays become arrays, dictionaries with string keys objects. */
+ * message or container. Byte and integer types become whole numbers (above INT64_MAX: INT64_MAX), structs
+ * and arrays become arrays, dictionaries with string keys objects. */
 int bus_json_read(sd_bus_message *message, json_t **ret);

@@ -47,7 +47,8 @@ static bool wants_colour(void)
         if (wanted < 0) {
                 const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
 
-                wanted = isatty(STDOUT_FILENO) == 1 && !(no && no[0]) && terminal && strcmp(terminal, "dumb") != 0;
+                wanted = isatty(STDOUT_FILENO) == 1 && !(no && no[0]) && terminal &&
+                         strcmp(terminal, "dumb") != 0;
         }
         return wanted == 1;
 }
@@ -55,8 +56,11 @@ static bool wants_colour(void)
 const char *cli_colour(CliColour colour)
 {
         static const char *const sequences[] = {
-                [CLI_PLAIN] = "", [CLI_GOOD] = "\033[32m", [CLI_WARN] = "\033[33m",
-                [CLI_BAD] = "\033[31m", [CLI_STRONG] = "\033[1m",
+                [CLI_PLAIN] = "",
+                [CLI_GOOD] = "\033[32m",
+                [CLI_WARN] = "\033[33m",
+                [CLI_BAD] = "\033[31m",
+                [CLI_STRONG] = "\033[1m",
         };
 
         return wants_colour() ? sequences[colour] : "";
@@ -151,7 +155,8 @@ void cli_table_print(const CliTable *table)
                         const char *text = cell(table, row, column);
                         bool is_last = column + 1 == table->column_count;
 
-                        printf("%s%*s", text, is_last ? 0 : (int)(widths[column] - text_width(text) + 2), "");
+                        printf("%s%*s", text, is_last ? 0 : (int)(widths[column] - text_width(text) + 2),
+                                        "");
                 }
                 printf("%s\n", row == 0 ? cli_colour_end() : "");
         }

@@ -44,6 +44,6 @@ bool cli_parse(CliLine *line, int argc, char **argv, int *ret_status)
 int main(int argc, char **argv)
 {
         (void)setlocale(LC_ALL, "");
-        return verbs_run(CLI_PROGRAM, "Looks after the release that this host runs, and the next one.", verbs, argc,
-                        argv);
+        return verbs_run(CLI_PROGRAM, "Looks after the release that this host runs, and the next one.",
+                        verbs, argc, argv);
 }

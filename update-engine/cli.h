@@ -2,9 +2,9 @@
 #pragma once
 
 /* The administrator's program, `bascule`: a client of the daemon's D-Bus interface. One file per group of
- * verbs; each verb is a function that gets its own command line and returns an exit status (common/options.h,
- * common/error.h). What the daemon says arrives as JSON values (bus-json.h): --json prints them as they are,
- * words are made of them in one place per verb. */
+ * verbs; each verb is a function that gets its own command line and returns an exit status
+ * (common/options.h, common/error.h). What the daemon says arrives as JSON values (bus-json.h): --json
+ * prints them as they are, words are made of them in one place per verb. */
 
 #include "error.h"
 #include "options.h"
@@ -36,9 +36,9 @@ int cli_config(int argc, char **argv);
  * returns the status at once. */
 typedef struct CliLine {
         const char *usage, *summary;
-        const Option *options;   /* the verb's; --json among them where it has one */
+        const Option *options; /* the verb's; --json among them where it has one */
         int arguments_min, arguments_max;
-        char **arguments;        /* found; borrowed from argv */
+        char **arguments; /* found; borrowed from argv */
         int count;
 } CliLine;
 
@@ -50,8 +50,9 @@ bool cli_parse(CliLine *line, int argc, char **argv, int *ret_status);
 /* The system bus, or the one that BASCULE_BUS names: "session", "system" or an address. */
 int cli_connect(sd_bus **ret, Error *error);
 
-/* Calls a method of the daemon and waits as long as it takes. `types` and what follows are its arguments, as in
- * sd_bus_message_append(). *ret (may be NULL) is the first value of the reply, or JSON null when it is empty. */
+/* Calls a method of the daemon and waits as long as it takes. `types` and what follows are its arguments, as
+ * in sd_bus_message_append(). *ret (may be NULL) is the first value of the reply, or JSON null when it is
+ * empty. */
 int cli_call(sd_bus *bus, const char *method, json_t **ret, Error *error, const char *types, ...);
 /* The same for the methods that take one dictionary of options. */
 int cli_call_options(sd_bus *bus, const char *method, const json_t *options, json_t **ret, Error *error);
@@ -74,8 +75,9 @@ int cli_wait_new(sd_bus *bus, CliWait **ret, Error *error);
 CliWait *cli_wait_free(CliWait *wait);
 DEFINE_CLEANUP(CliWait *, cli_wait_free)
 
-/* Shows progress until the job has ended; its failure becomes ours. With `json` nothing is shown. An interrupt
- * (Ctrl-C) stops the waiting, not the job: -EINTR with ERROR_CANCELLED and a sentence that says so. */
+/* Shows progress until the job has ended; its failure becomes ours. With `json` nothing is shown. An
+ * interrupt (Ctrl-C) stops the waiting, not the job: -EINTR with ERROR_CANCELLED and a sentence that says
+ * so. */
 int cli_wait_job(CliWait *wait, uint64_t job, bool json, Error *error);
 
 /* ---- Words (cli-print.c) ---- */
@@ -112,8 +114,8 @@ const char *cli_ago(uint64_t seconds, uint64_t now, char ret[static CLI_TIME_MAX
 const char *cli_duration(uint64_t seconds, char ret[static CLI_TIME_MAX]);
 
 typedef enum CliColour { CLI_PLAIN, CLI_GOOD, CLI_WARN, CLI_BAD, CLI_STRONG } CliColour;
-/* Escape sequence that begins a colour, and the one that ends it; "" unless standard output is a terminal that
- * wants colours (NO_COLOR unset, TERM not "dumb"). */
+/* Escape sequence that begins a colour, and the one that ends it; "" unless standard output is a terminal
+ * that wants colours (NO_COLOR unset, TERM not "dumb"). */
 const char *cli_colour(CliColour colour);
 const char *cli_colour_end(void);
 
