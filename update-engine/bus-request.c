@@ -33,10 +33,10 @@ int bus_answer_error(sd_bus_error *ret, int r, const Error *error)
         return sd_bus_error_set(ret, bus_error_name(error->code, name), error->message);
 }
 
-static int answer_usage(sd_bus_error *ret, const char *format, const char *what)
+static int answer_usage(sd_bus_error *ret, const char *mistake, const char *what)
 {
         Error error = { 0 };
-        int r = error_set(&error, ERROR_USAGE, EINVAL, format, what);
+        int r = error_set(&error, ERROR_USAGE, EINVAL, "%s: \"%s\"", mistake, what);
 
         return bus_answer_error(ret, r, &error);
 }
@@ -47,22 +47,22 @@ void bus_request_done(BusRequest *request)
         request->version = NULL;
 }
 
-static int request_flag(BusBusRequest *request, const char *name, const json_t *value, sd_bus_error *error)
+static int request_flag(BusRequest *request, const char *name, const json_t *value, sd_bus_error *error)
 {
         for (size_t i = 0; i < ELEMENTS(request_flags); i++) {
                 if (strcmp(request_flags[i].name, name) != 0)
                         continue;
                 if (!json_is_boolean(value))
-                        return answer_usage(error, "the option \"%s\" takes a boolean", name);
+                        return answer_usage(error, "this option takes a boolean", name);
                 request->flags |= json_is_true(value) ? request_flags[i].flag : 0;
                 request->is_override = request->is_override ||
                                        (json_is_true(value) && request_flags[i].is_override);
                 return 0;
         }
-        return answer_usage(error, "there is no option \"%s\"", name);
+        return answer_usage(error, "there is no such option", name);
 }
 
-static int request_member(BusBusRequest *request, const char *name, const json_t *value, sd_bus_error *error)
+static int request_member(BusRequest *request, const char *name, const json_t *value, sd_bus_error *error)
 {
         if (strcmp(name, "scheduled") == 0 && json_is_boolean(value)) {
                 request->is_scheduled = json_is_true(value);
@@ -71,7 +71,7 @@ static int request_member(BusBusRequest *request, const char *name, const json_t
         if (strcmp(name, "version") != 0)
                 return request_flag(request, name, value, error);
         if (!json_is_string(value) || !version_is_valid(json_string_value(value)))
-                return answer_usage(error, "\"%s\" is not a version",
+                return answer_usage(error, "this is not a version",
                                 json_is_string(value) ? json_string_value(value) : "?");
         free(request->version);
         request->version = strdup(json_string_value(value));
@@ -89,7 +89,7 @@ int bus_request_read(sd_bus_message *call, BusRequest *ret, sd_bus_error *error)
         if (r >= 0)
                 r = bus_json_read(call, &options);
         if (r < 0)
-                return answer_usage(error, "the options cannot be read: %s", strerror(-r));
+                return answer_usage(error, "the options cannot be read", strerror(-r));
         json_object_foreach(options, name, value)
         {
                 r = request_member(&request, name, value, error);
@@ -109,7 +109,7 @@ int bus_request_version(sd_bus_message *call, const char **ret, sd_bus_error *er
         if (r < 0)
                 return r;
         if (version[0] && !version_is_valid(version))
-                return answer_usage(error, "\"%s\" is not a version", version);
+                return answer_usage(error, "this is not a version", version);
         *ret = version[0] ? version : NULL;
         return 0;
 }
