@@ -164,24 +164,34 @@ static json_t *basic_value(sd_bus_message *message, char type)
         }
 }
 
+static int read_member(sd_bus_message *message, unsigned depth, json_t *object)
+{
+        _cleanup_json_ json_t *value = NULL;
+        const char *name, *contents;
+        char type;
+        int r = sd_bus_message_peek_type(message, &type, &contents);
+
+        if (r <= 0)
+                return r;
+        r = sd_bus_message_enter_container(message, type, contents);
+        if (r >= 0)
+                r = sd_bus_message_read_basic(message, 's', &name);
+        if (r >= 0)
+                r = read_value(message, depth + 1, &value);
+        if (r > 0 && json_object_set(object, name, value) < 0)
+                r = -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_exit_container(message);
+        return r < 0 ? r : 1;
+}
+
 static int read_members(sd_bus_message *message, unsigned depth, json_t *object)
 {
         int r;
 
-        while ((r = sd_bus_message_enter_container(message, 'e', NULL)) > 0) {
-                _cleanup_json_ json_t *value = NULL;
-                const char *name = NULL;
-
-                r = sd_bus_message_read_basic(message, 's', &name);
-                if (r >= 0)
-                        r = read_value(message, depth + 1, &value);
-                if (r > 0 && json_object_set(object, name, value) < 0)
-                        r = -ENOMEM;
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
+        do
+                r = read_member(message, depth, object);
+        while (r > 0);
         return r;
 }
 

@@ -29,7 +29,8 @@ static bool survives(const char *text, bool is_array)
 
         if (!message || !before)
                 return false;
-        if ((is_array ? bus_json_append_objects(message, before) : bus_json_append_object(message, before)) < 0)
+        if ((is_array ? bus_json_append_objects(message, before) : bus_json_append_object(message, before)) <
+                        0)
                 return false;
         if (sd_bus_message_seal(message, 1, 0) < 0 || sd_bus_message_rewind(message, true) < 0)
                 return false;
@@ -39,7 +40,8 @@ static bool survives(const char *text, bool is_array)
 TEST(objects_survive_the_bus)
 {
         CHECK(survives("{}", false));
-        CHECK(survives("{\"a\": \"text\", \"b\": 7, \"c\": -7, \"d\": true, \"e\": false, \"f\": 1.5}", false));
+        CHECK(survives("{\"a\": \"text\", \"b\": 7, \"c\": -7, \"d\": true, \"e\": false, \"f\": 1.5}",
+                        false));
         CHECK(survives("{\"a\": {\"b\": {\"c\": \"d\"}}, \"words\": [\"x\", \"y\"]}", false));
         CHECK(survives("{\"list\": [{\"a\": 1}, {\"b\": \"2\"}]}", false));
         CHECK(survives("{\"big\": 9223372036854775807}", false));
@@ -55,7 +57,8 @@ TEST(null_and_empty_arrays_are_left_out)
 {
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = make_message(&bus);
-        _cleanup_json_ json_t *before = json_loads("{\"a\": null, \"b\": [], \"c\": 1}", 0, NULL), *after = NULL;
+        _cleanup_json_ json_t *before = json_loads("{\"a\": null, \"b\": [], \"c\": 1}", 0, NULL),
+                              *after = NULL;
 
         CHECK(message && before);
         CHECK_OK(bus_json_append_object(message, before));
