@@ -78,9 +78,9 @@ static const char *suggest_from_table(const IniKey *keys, const char *section, c
 
 static int unknown(IniPlace place, const char *kind, const char *word, const char *suggestion, Error *error)
 {
-        return error_set(error, ERROR_CONFIG, EINVAL, "%s:%u: unknown %s \"%.100s\"%s%s%s", place.file, place.line,
-                        kind, word, suggestion ? ", did you mean \"" : "", suggestion ? suggestion : "",
-                        suggestion ? "\"?" : "");
+        return error_set(error, ERROR_CONFIG, EINVAL, "%s:%u: unknown %s \"%.100s\"%s%s%s", place.file,
+                        place.line, kind, word, suggestion ? ", did you mean \"" : "",
+                        suggestion ? suggestion : "", suggestion ? "\"?" : "");
 }
 
 static int check_section(const IniKey *keys, const char *section, IniPlace place, Error *error)
@@ -91,20 +91,23 @@ static int check_section(const IniKey *keys, const char *section, IniPlace place
         return unknown(place, "section", section, suggest_from_table(keys, NULL, section), error);
 }
 
-static int assign(const IniKey *keys, const char *section, char *line, IniPlace place, void *data, Error *error)
+static int assign(const IniKey *keys, const char *section, char *line, IniPlace place, void *data,
+                Error *error)
 {
         char *equals = strchr(line, '=');
         char *name, *value;
 
         if (!equals)
-                return error_set(error, ERROR_CONFIG, EINVAL, "%s:%u: \"%.100s\" is not of the form Key=value",
-                                place.file, place.line, line);
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "%s:%u: \"%.100s\" is not of the form Key=value", place.file, place.line,
+                                line);
         *equals = 0;
         name = strip(line);
         value = strip(equals + 1);
         if (!section[0])
-                return error_set(error, ERROR_CONFIG, EINVAL, "%s:%u: \"%.100s\" stands before the first [Section]",
-                                place.file, place.line, name);
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "%s:%u: \"%.100s\" stands before the first [Section]", place.file,
+                                place.line, name);
         for (const IniKey *key = keys; key->section; key++) {
                 int r;
 
@@ -171,7 +174,8 @@ int ini_parse(const char *file, const char *text, size_t size, const IniKey *key
 
                         if (line[length - 1] != ']' || length - 2 >= sizeof(section))
                                 return error_set(error, ERROR_CONFIG, EINVAL,
-                                                "%s:%u: \"%.100s\" is not a [Section]", file, place.line, line);
+                                                "%s:%u: \"%.100s\" is not a [Section]", file, place.line,
+                                                line);
                         memcpy(section, line + 1, length - 2);
                         section[length - 2] = 0;
                         r = check_section(keys, section, place, error);
@@ -228,31 +232,16 @@ static int compare_base_names(const void *a, const void *b)
         return strcmp(left, right);
 }
 
-int ini_parse_with_dropins(
-                const char *const *folders, const char *name, const IniKey *keys, void *data, Error *error)
+int ini_parse_dropins(const char *const *folders, const IniKey *keys, void *data, Error *error)
 {
         _cleanup_strv_ char **names = NULL, **paths = NULL;
         int r;
 
-        for (const char *const *folder = folders; *folder; folder++) {
-                _cleanup_free_ char *path = path_join(*folder, name);
-
-                if (!path)
-                        return error_oom(error);
-                r = ini_parse_file(path, keys, data, error);
-                if (r >= 0)
-                        break;
-                if (r != -ENOENT)
-                        return r;
-        }
-        for (const char *const *folder = folders; *folder; folder++) {
-                _cleanup_free_ char *path = string_format("%s/%s.d", *folder, name);
-
-                if (!path)
-                        return error_oom(error);
-                r = collect_dropins(path, &names, &paths);
+        for (; *folders; folders++) {
+                r = collect_dropins(*folders, &names, &paths);
                 if (r < 0)
-                        return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", path, strerror(-r));
+                        return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", *folders,
+                                        strerror(-r));
         }
         if (paths)
                 qsort(paths, strv_length(paths), sizeof(*paths), compare_base_names);
@@ -262,4 +251,25 @@ int ini_parse_with_dropins(
                         return r;
         }
         return 0;
+}
+
+int ini_parse_with_dropins(
+                const char *const *folders, const char *name, const IniKey *keys, void *data, Error *error)
+{
+        _cleanup_strv_ char **dropins = NULL;
+        bool is_read = false;
+
+        for (; *folders; folders++) {
+                _cleanup_free_ char *path = path_join(*folders, name);
+                _cleanup_free_ char *dropin = path ? string_format("%s.d", path) : NULL;
+                int r;
+
+                if (!dropin || strv_append(&dropins, dropin) < 0)
+                        return error_oom(error);
+                r = is_read ? 0 : ini_parse_file(path, keys, data, error);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+                is_read = is_read || r >= 0;
+        }
+        return dropins ? ini_parse_dropins((const char *const *)dropins, keys, data, error) : 0;
 }

@@ -47,6 +47,9 @@ int ini_parse_file(const char *path, const IniKey *keys, void *data, Error *erro
 int ini_parse_with_dropins(
                 const char *const *folders, const char *name, const IniKey *keys, void *data, Error *error);
 
+/* Reads every *.conf of the folders as above. */
+int ini_parse_dropins(const char *const *folders, const IniKey *keys, void *data, Error *error);
+
 /* Setters for common types: members of type char * (owned; replaced), bool, uint64_t size in bytes,
  * unsigned, uint64_t seconds ("90", "15min", "1h 30min", "2d"), char ** (NULL-terminated, appended word by
  * word, reset by an empty value). */

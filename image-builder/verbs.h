@@ -5,3 +5,5 @@
  * argv from its own name on, answers --help by itself and returns an exit status (common/error.h). */
 
 #define PROGRAM_NAME "bascule-image"
+
+int verb_recipe(int argc, char **argv);

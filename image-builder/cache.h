@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The folder of finished build steps. An entry is a folder CACHE/STEP/KEY, and KEY is a hash of all that the
+ * step reads, so an entry never changes and never goes stale. Entries are made under another name and
+ * renamed when they are complete and on disk. Any number of builds can share one cache: a lock on each entry
+ * lets one make it while the others that need it wait. */
+
+#include "error.h"
+#include "sha256.h"
+
+/* What a step's result depends on. Parts are added with a name and their length, so that no two lists of
+ * parts give the same bytes. After an allocation failure nothing is hashed and cache_key_finish() says so.
+ */
+typedef struct CacheKey {
+        Sha256 *hash;
+        char text[SHA256_HEX_SIZE]; /* after cache_key_finish() */
+} CacheKey;
+
+void cache_key_begin(CacheKey *key, const char *step);
+void cache_key_add(CacheKey *key, const char *name, const void *data, size_t size);
+void cache_key_add_text(CacheKey *key, const char *name, const char *text); /* NULL is not "" */
+void cache_key_add_number(CacheKey *key, const char *name, uint64_t number);
+void cache_key_add_list(CacheKey *key, const char *name, char *const *list);
+/* A file of this machine: its mode and the hash of its bytes. */
+int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error);
+/* A folder: every path below it, with its kind and what cache_key_add_file() takes, in byte order. */
+int cache_key_add_folder(CacheKey *key, const char *name, const char *path, Error *error);
+int cache_key_finish(CacheKey *key, Error *error);
+void cache_key_done(CacheKey *key);
+#define _cleanup_cache_key_ _cleanup_(cache_key_done)
+
+typedef struct Cache Cache;
+
+/* Opens, or makes, a cache. NULL: $XDG_CACHE_HOME/bascule or ~/.cache/bascule. */
+int cache_open(const char *folder, Cache **ret, Error *error);
+Cache *cache_close(Cache *cache);
+DEFINE_CLEANUP(Cache *, cache_close)
+#define _cleanup_cache_ _cleanup_(cache_closep)
+const char *cache_folder(const Cache *cache);
+
+typedef struct CacheEntry {
+        char *path;    /* of the finished entry */
+        char *partial; /* empty folder to fill, when it is not there yet */
+        int lock_fd;
+        bool is_present;
+} CacheEntry;
+#define CACHE_ENTRY_NONE ((CacheEntry){ .lock_fd = -1 })
+
+/* Locks an entry: shared when it is present, else exclusively, with an empty folder to fill. Waits for other
+ * builds that make the same entry. */
+int cache_acquire(Cache *cache, const char *step, const CacheKey *key, CacheEntry *ret, Error *error);
+/* Flushes what was filled in and gives it its name. */
+int cache_commit(CacheEntry *entry, Error *error);
+/* Unlocks; what was filled in and not committed is removed. */
+void cache_entry_done(CacheEntry *entry);
+#define _cleanup_cache_entry_ _cleanup_(cache_entry_done)
+/* "ENTRY/name", in the folder to fill while it is not committed; newly allocated, NULL when out of memory.
+ */
+char *cache_entry_file(const CacheEntry *entry, const char *name);
+
+/* Where the log of a step's programs goes: CACHE/log/NAME.log, emptied. The path is freed by the caller. */
+int cache_open_log(Cache *cache, const char *name, int *ret_fd, char **ret_path, Error *error);
+
+/* Whether the file at `path` (outside of the cache) is one that cache_note_placed() was told about under the
+ * same key and that nobody has touched since, by size, inode, and times of change. */
+bool cache_is_placed(Cache *cache, const char *path, const CacheKey *key);
+/* Failure only means that the file will be made again. */
+void cache_note_placed(Cache *cache, const char *path, const CacheKey *key);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process.h"
+
+#include "file.h"
+#include "strv.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define LAST_LINE_MAX 400
+
+/* Which Debian package has a program. */
+static const char *package_of(const char *program)
+{
+        static const char *const packages[][2] = {
+                { "apt-get", "apt" },
+                { "mcopy", "mtools" },
+                { "mke2fs", "e2fsprogs" },
+                { "mkfs.vfat", "dosfstools" },
+                { "mmd", "mtools" },
+                { "mmdebstrap", "mmdebstrap" },
+                { "newuidmap", "uidmap" },
+                { "qemu-img", "qemu-utils" },
+                { "sbsign", "sbsigntool" },
+                { "sbverify", "sbsigntool" },
+                { "/usr/lib/apt/apt-helper", "apt" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(packages); i++)
+                if (strcmp(packages[i][0], program) == 0)
+                        return packages[i][1];
+        return NULL;
+}
+
+static int missing(const char *name, Error *error)
+{
+        const char *package = package_of(name);
+
+        return error_set(error, ERROR_MISSING_TOOL, ENOENT, "the program %s is not installed%s%s", name,
+                        package ? "; it is in the Debian package " : "", package ? package : "");
+}
+
+int process_find(const char *name, char **ret, Error *error)
+{
+        if (strchr(name, '/')) {
+                if (access(name, X_OK) < 0)
+                        return missing(name, error);
+                *ret = strdup(name);
+                return *ret ? 0 : error_oom(error);
+        }
+        for (const char *folder = SEARCH_PATH; *folder;) {
+                size_t length = strcspn(folder, ":");
+                char *path = string_format("%.*s/%s", (int)length, folder, name);
+
+                if (!path)
+                        return error_oom(error);
+                if (access(path, X_OK) == 0) {
+                        *ret = path;
+                        return 0;
+                }
+                free(path);
+                folder += length + (folder[length] ? 1 : 0);
+        }
+        return missing(name, error);
+}
+
+/* What a child may know of the caller: where to put things and how to reach the network. */
+static int make_environment(char *const *more, char ***ret)
+{
+        static const char *const kept[] = { "HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
+                "ftp_proxy", "ALL_PROXY", "APT_CONFIG", "USER", "LOGNAME" };
+        _cleanup_strv_ char **environment = NULL;
+        int r = strv_append(&environment, "PATH=" SEARCH_PATH);
+
+        if (r >= 0)
+                r = strv_append(&environment, "LC_ALL=C.UTF-8");
+        if (r >= 0)
+                r = strv_append(&environment, "TZ=UTC");
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(kept); i++) {
+                const char *value = getenv(kept[i]);
+                _cleanup_free_ char *entry = NULL;
+
+                if (!value)
+                        continue;
+                entry = string_format("%s=%s", kept[i], value);
+                r = entry ? strv_append(&environment, entry) : -ENOMEM;
+        }
+        for (; r >= 0 && more && *more; more++)
+                r = strv_append(&environment, *more);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(environment);
+        return 0;
+}
+
+static int spawn(const char *const *argv, const ProcessOptions *options, int output_fd, pid_t *ret,
+                Error *error)
+{
+        _cleanup_free_ char *path = NULL;
+        _cleanup_strv_ char **environment = NULL;
+        posix_spawn_file_actions_t actions;
+        int log_fd, r;
+
+        r = process_find(argv[0], &path, error);
+        if (r < 0)
+                return r;
+        r = make_environment(options->environment, &environment);
+        if (r < 0)
+                return error_oom(error);
+        if (posix_spawn_file_actions_init(&actions) != 0)
+                return error_oom(error);
+        log_fd = options->log_fd >= 0 ? options->log_fd : STDERR_FILENO;
+        r = -posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        if (r == 0 && options->log_fd < 0)
+                r = -posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        else if (r == 0)
+                r = -posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
+        if (r == 0)
+                r = -posix_spawn_file_actions_adddup2(
+                                &actions, output_fd >= 0 ? output_fd : STDERR_FILENO, STDOUT_FILENO);
+        if (r == 0 && options->folder)
+                r = -posix_spawn_file_actions_addchdir_np(&actions, options->folder);
+        if (r == 0)
+                r = -posix_spawn(ret, path, &actions, NULL, (char *const *)argv, environment);
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot start %s: %s", path, strerror(-r)) : 0;
+}
+
+static int wait_for(pid_t pid, const char *name, Error *error)
+{
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return error_set(error, ERROR_FAILED, errno, "cannot wait for %s: %s", name,
+                                        strerror(errno));
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int process_run(const char *const *argv, const ProcessOptions *options, Error *error)
+{
+        pid_t pid;
+        int r = spawn(argv, options, -1, &pid, error);
+
+        return r < 0 ? r : wait_for(pid, argv[0], error);
+}
+
+/* The last line of a log that is not empty, or "". */
+static void last_line(int log_fd, char ret[static LAST_LINE_MAX + 1])
+{
+        struct stat status;
+        size_t size, end;
+        off_t offset;
+
+        ret[0] = 0;
+        if (log_fd < 0 || fstat(log_fd, &status) < 0 || !S_ISREG(status.st_mode))
+                return;
+        size = (size_t)MIN_OF(status.st_size, (off_t)LAST_LINE_MAX);
+        offset = status.st_size - (off_t)size;
+        if (pread_full(log_fd, ret, size, (uint64_t)offset) < 0)
+                size = 0;
+        ret[size] = 0;
+        for (end = strlen(ret); end > 0 && strchr(" \n\r\t", ret[end - 1]); end--)
+                ret[end - 1] = 0;
+        if (strrchr(ret, '\n'))
+                memmove(ret, strrchr(ret, '\n') + 1, strlen(strrchr(ret, '\n')));
+}
+
+static int check(int status, const char *name, int log_fd, Error *error)
+{
+        char line[LAST_LINE_MAX + 1];
+
+        if (status <= 0)
+                return status;
+        last_line(log_fd, line);
+        return error_set(error, ERROR_FAILED, EIO, "%s failed with status %d%s%s", name, status,
+                        line[0] ? ": " : "", line);
+}
+
+int process_check(const char *const *argv, const ProcessOptions *options, Error *error)
+{
+        return check(process_run(argv, options, error), argv[0], options->log_fd, error);
+}
+
+static int read_all(int fd, size_t cap_bytes, Buffer *ret)
+{
+        *ret = BUFFER_WITH_CAP(cap_bytes);
+        for (;;) {
+                uint8_t chunk[16384];
+                size_t size;
+                int r = read_up_to(fd, chunk, sizeof(chunk), &size);
+
+                if (r >= 0)
+                        r = buffer_append(ret, chunk, size);
+                if (r < 0 || size < sizeof(chunk))
+                        return r;
+        }
+}
+
+int process_capture(const char *const *argv, const ProcessOptions *options, size_t cap_bytes, char **ret,
+                size_t *ret_size, Error *error)
+{
+        _cleanup_buffer_ Buffer output = { 0 };
+        _cleanup_fd_ int read_end = -1, write_end = -1;
+        int ends[2], r, status;
+        pid_t pid;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot make a pipe: %s", strerror(errno));
+        read_end = ends[0];
+        write_end = ends[1];
+        r = spawn(argv, options, write_end, &pid, error);
+        if (r < 0)
+                return r;
+        write_end = fd_close(write_end);
+        r = read_all(read_end, cap_bytes, &output);
+        read_end = fd_close(read_end);
+        status = wait_for(pid, argv[0], error);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "cannot read what %s prints: %s", argv[0],
+                                strerror(-r));
+        r = check(status, argv[0], options->log_fd, error);
+        if (r < 0)
+                return r;
+        *ret = buffer_take(&output, ret_size);
+        return *ret ? 0 : error_oom(error);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Runs the programs that the builder stands on, in an environment of our own so that no locale, time zone or
+ * umask of the caller shows in what they make. What they print goes to a log, not to the terminal. */
+
+#include "error.h"
+
+typedef struct ProcessOptions {
+        char *const *environment; /* more NAME=VALUE strings, NULL-terminated; may be NULL */
+        const char *folder;       /* working directory; NULL: the present one */
+        int log_fd;               /* standard error, and output unless it is captured; -1: discarded */
+} ProcessOptions;
+
+/* Runs argv[0] (looked up in PATH and the sbin folders) to its end and returns its exit status, 128 + N when
+ * signal N ended it. A program that is not there is ERROR_MISSING_TOOL and names the Debian package to
+ * install; otherwise a negative errno comes with ERROR_FAILED. */
+int process_run(const char *const *argv, const ProcessOptions *options, Error *error);
+
+/* As process_run(), but anything else than exit status 0 is an error too: -EIO with ERROR_FAILED, quoting
+ * the last line of the log when log_fd is a regular file that can be read. */
+int process_check(const char *const *argv, const ProcessOptions *options, Error *error);
+
+/* As process_check(), with standard output in *ret (NUL-terminated, freed by the caller). -E2BIG past
+ * cap_bytes. */
+int process_capture(const char *const *argv, const ProcessOptions *options, size_t cap_bytes, char **ret,
+                size_t *ret_size, Error *error);
+
+/* Path of a program, newly allocated; the error is as for process_run(). */
+int process_find(const char *name, char **ret, Error *error);

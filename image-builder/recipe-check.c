@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ini.h"
+#include "recipe.h"
+#include "strv.h"
+#include "version-order.h"
+
+#include <string.h>
+#include <time.h>
+
+#define SIZE_ALIGNMENT MIB
+#define COMMAND_LINE_MAX 1536 /* the kernel takes 2048; the rest is ours */
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool consists_of(const char *text, const char *allowed)
+{
+        return *text && !text[strspn(text, allowed)];
+}
+
+/* Every word of a list has only the characters given; `key` is for the message. */
+static int check_words(
+                char *const *list, const char *key, const char *allowed, const char *what, Error *error)
+{
+        if (strv_length(list) > RECIPE_LIST_MAX)
+                return error_set(error, ERROR_CONFIG, E2BIG, "%s= has more than %d entries", key,
+                                RECIPE_LIST_MAX);
+        for (; list && *list; list++)
+                if (!consists_of(*list, allowed) || strlen(*list) > 255 || **list == '-' || **list == '+')
+                        return error_set(error, ERROR_CONFIG, EINVAL, "%s=: \"%.100s\" is not %s", key,
+                                        *list, what);
+        return 0;
+}
+
+static int check_lists(const Recipe *recipe, Error *error)
+{
+        static const char package_letters[] = LETTERS DIGITS "+.-";
+        static const char unit_letters[] = LETTERS CAPITALS DIGITS ":_.@\\-";
+        const struct {
+                char *const *list;
+                const char *key, *allowed, *what;
+        } lists[] = {
+                { recipe->suites, "Suites", LETTERS DIGITS ".-/", "a suite such as bookworm" },
+                { recipe->areas, "Areas", LETTERS "-", "an area such as main" },
+                { recipe->packages, "Install", package_letters, "a package name" },
+                { recipe->excluded_packages, "Exclude", package_letters, "a package name" },
+                { recipe->modules, "Modules", LETTERS CAPITALS DIGITS "_-", "a kernel module's name" },
+                { recipe->groups, "Group", LETTERS DIGITS "_-:", "a group, NAME or NAME:GID" },
+                { recipe->enabled_units, "Enable", unit_letters, "a unit's name" },
+                { recipe->disabled_units, "Disable", unit_letters, "a unit's name" },
+                { recipe->masked_units, "Mask", unit_letters, "a unit's name" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(lists); i++) {
+                int r = check_words(lists[i].list, lists[i].key, lists[i].allowed, lists[i].what, error);
+
+                if (r < 0)
+                        return r;
+        }
+        if (strv_length(recipe->removed_globs) > RECIPE_LIST_MAX ||
+                        strv_length(recipe->allowed_secrets) > RECIPE_LIST_MAX)
+                return error_set(error, ERROR_CONFIG, E2BIG,
+                                "Remove= or AllowSecret= has more than %d entries", RECIPE_LIST_MAX);
+        for (char **unit = recipe->enabled_units; unit && *unit; unit++)
+                if (strv_contains(recipe->masked_units, *unit))
+                        return error_set(error, ERROR_CONFIG, EINVAL,
+                                        "%s is in both Enable= and Mask=", *unit);
+        return 0;
+}
+
+static int check_names(const Recipe *recipe, Error *error)
+{
+        static const char *const architectures[] = { "x86-64", "arm64" };
+        const char *suggestion;
+
+        if (!recipe->image_id)
+                return error_set(error, ERROR_CONFIG, EINVAL, "[Image] Id= is missing");
+        if (!image_id_is_valid(recipe->image_id))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Id=: \"%.100s\" is not 1 to 64 of a-z, 0-9 and '-' that begin with a "
+                                "letter or digit",
+                                recipe->image_id);
+        if (!version_is_valid(recipe->version))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "version \"%.100s\" is not 1 to %d of A-Z, a-z, 0-9, '.', '~', '^' and '-' "
+                                "that begin "
+                                "with a letter or digit",
+                                recipe->version, VERSION_MAX);
+        if (strcmp(recipe->architecture, "x86-64") == 0)
+                return 0;
+        suggestion = ini_suggest(recipe->architecture, architectures, 1);
+        return error_set(error, ERROR_CONFIG, EINVAL, "Architecture=: \"%.100s\" cannot be built%s%s%s",
+                        recipe->architecture, suggestion ? ", did you mean \"" : "; x86-64 can",
+                        suggestion ? suggestion : "", suggestion ? "\"?" : "");
+}
+
+/* Seconds since 1970, or YYYY-MM-DD. */
+static int parse_epoch(Recipe *recipe, Error *error)
+{
+        const char *text = recipe->epoch_text;
+        struct tm date = { 0 };
+        const char *end;
+
+        if (!text || !*text)
+                return 0;
+        if (consists_of(text, DIGITS) && strlen(text) <= 11) {
+                recipe->epoch = strtoull(text, NULL, 10);
+                return 0;
+        }
+        end = strptime(text, "%Y-%m-%d", &date);
+        if (!end || *end || date.tm_year < 70)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Epoch=: \"%.40s\" is neither seconds since 1970 nor a date such as "
+                                "2026-01-31",
+                                text);
+        recipe->epoch = (uint64_t)timegm(&date);
+        return 0;
+}
+
+static int check_sources(const Recipe *recipe, Error *error)
+{
+        const char *const urls[] = { recipe->mirror, recipe->security_mirror };
+
+        if (strv_length(recipe->suites) == 0)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "[Packages] Suites= is missing, such as bookworm");
+        for (size_t i = 0; i < ELEMENTS(urls); i++)
+                if (urls[i] && (!strstr(urls[i], ":/") || strpbrk(urls[i], " \t\"'`$\\[]|;&<>()")))
+                        return error_set(error, ERROR_CONFIG, EINVAL, "mirror \"%.200s\" is not a URL",
+                                        urls[i]);
+        return 0;
+}
+
+static int check_disk(const Recipe *recipe, Error *error)
+{
+        static const char *const known[] = { "raw", "qcow2" };
+        const struct {
+                uint64_t bytes, least;
+                const char *key;
+        } sizes[] = {
+                { recipe->esp_size_bytes, 64 * MIB, "EspSize" },
+                { recipe->slot_size_bytes, 64 * MIB, "SlotSize" },
+                { recipe->var_size_bytes, 64 * MIB, "VarSize" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(sizes); i++)
+                if (sizes[i].bytes < sizes[i].least || sizes[i].bytes > 64 * GIB ||
+                                sizes[i].bytes % SIZE_ALIGNMENT)
+                        return error_set(error, ERROR_CONFIG, ERANGE,
+                                        "%s= must be a multiple of 1M from 64M to 64G", sizes[i].key);
+        for (char **format = recipe->formats; format && *format; format++)
+                if (strcmp(*format, known[0]) != 0 && strcmp(*format, known[1]) != 0) {
+                        const char *suggestion = ini_suggest(*format, known, ELEMENTS(known));
+
+                        return error_set(error, ERROR_CONFIG, EINVAL, "Formats=: \"%.40s\" is unknown%s%s%s",
+                                        *format,
+                                        suggestion ? ", did you mean \"" : "; raw and qcow2 are known",
+                                        suggestion ? suggestion : "", suggestion ? "\"?" : "");
+                }
+        return 0;
+}
+
+/* The builder's own words must not be contradicted, and systemd's generators must not see roothash=. */
+static int check_command_line(const Recipe *recipe, Error *error)
+{
+        static const char *const taken[] = {
+                "bascule.roothash=", "roothash=", "root=", "init=", "systemd.gpt_auto="
+        };
+        size_t length = 0;
+
+        for (char **word = recipe->command_line; word && *word; word++) {
+                length += strlen(*word) + 1;
+                for (const char *p = *word; *p; p++)
+                        if (*p < 0x20 || *p > 0x7e)
+                                return error_set(error, ERROR_CONFIG, EINVAL,
+                                                "CommandLine=: \"%.100s\" holds bytes that are not "
+                                                "printable ASCII",
+                                                *word);
+                for (size_t i = 0; i < ELEMENTS(taken); i++)
+                        if (strncmp(*word, taken[i], strlen(taken[i])) == 0)
+                                return error_set(error, ERROR_CONFIG, EINVAL,
+                                                "CommandLine=: \"%.100s\" is decided by the builder; leave "
+                                                "it out",
+                                                *word);
+        }
+        return length > COMMAND_LINE_MAX
+                               ? error_set(error, ERROR_CONFIG, E2BIG,
+                                                 "CommandLine= is longer than %d bytes", COMMAND_LINE_MAX)
+                               : 0;
+}
+
+static int check_update(const Recipe *recipe, Error *error)
+{
+        for (char **url = recipe->repositories; url && *url; url++)
+                if (strncmp(*url, "https://", 8) != 0 && strncmp(*url, "http://", 7) != 0)
+                        return error_set(error, ERROR_CONFIG, EINVAL,
+                                        "[Update] Repository=: \"%.200s\" is not an http or https URL",
+                                        *url);
+        if (recipe->repositories && !recipe->trusted_root)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "[Update] Repository= needs TrustedRoot=, the root.json that "
+                                "\"bascule-image keys\" makes");
+        if (!image_id_is_valid(recipe->channel))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "[Update] Channel=: \"%.100s\" is not a channel's name", recipe->channel);
+        return 0;
+}
+
+static int fill_lists(Recipe *recipe, Error *error)
+{
+        int r = recipe->areas ? 0 : strv_append(&recipe->areas, "main");
+
+        if (r >= 0 && !recipe->formats)
+                r = strv_append(&recipe->formats, "raw");
+        return r < 0 ? error_oom(error) : 0;
+}
+
+int recipe_check(Recipe *recipe, Error *error)
+{
+        int r = fill_lists(recipe, error);
+
+        if (r >= 0)
+                r = check_names(recipe, error);
+
+        if (r >= 0)
+                r = parse_epoch(recipe, error);
+        if (r >= 0)
+                r = check_sources(recipe, error);
+        if (r >= 0)
+                r = check_lists(recipe, error);
+        if (r >= 0)
+                r = check_disk(recipe, error);
+        if (r >= 0)
+                r = check_command_line(recipe, error);
+        return r < 0 ? r : check_update(recipe, error);
+}

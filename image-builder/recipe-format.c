@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "buffer.h"
+#include "recipe.h"
+#include "strv.h"
+
+#include <string.h>
+
+#define TEXT_MAX (4 * MIB)
+
+/* Collects the first error so that the callers stay short. */
+typedef struct Writer {
+        Buffer out;
+        int r;
+} Writer;
+
+static void put(Writer *writer, const char *key, const char *value)
+{
+        if (writer->r >= 0 && value)
+                writer->r = buffer_printf(&writer->out, "%s=%s\n", key, value);
+}
+
+static void put_words(Writer *writer, const char *key, char *const *words)
+{
+        for (; words && *words; words++)
+                put(writer, key, *words);
+}
+
+static void put_size(Writer *writer, const char *key, uint64_t bytes)
+{
+        if (writer->r >= 0)
+                writer->r = buffer_printf(
+                                &writer->out, "%s=%lluM\n", key, (unsigned long long)(bytes / MIB));
+}
+
+static void section(Writer *writer, const char *name)
+{
+        if (writer->r >= 0)
+                writer->r = buffer_printf(&writer->out, "%s[%s]\n", writer->out.size > 0 ? "\n" : "", name);
+}
+
+static const char *or_empty(const char *text)
+{
+        return text ? text : "";
+}
+
+static void put_content(Writer *writer, const Recipe *recipe)
+{
+        section(writer, "Content");
+        for (size_t i = 0; writer->r >= 0 && i < recipe->tree_count; i++)
+                writer->r = buffer_printf(&writer->out, "Tree=%s:%s\n", recipe->trees[i].source,
+                                recipe->trees[i].path);
+        for (size_t i = 0; writer->r >= 0 && i < recipe->file_count; i++) {
+                const RecipeFile *file = &recipe->files[i];
+
+                writer->r = buffer_printf(&writer->out, "File=%s:%s:%04o:%s:%s\n", file->source, file->path,
+                                file->mode, or_empty(file->owner), or_empty(file->group));
+        }
+        for (size_t i = 0; writer->r >= 0 && i < recipe->node_count; i++) {
+                const RecipeNode *node = &recipe->nodes[i];
+
+                if (node->target)
+                        writer->r = buffer_printf(&writer->out, "Link=%s:%s\n", node->path, node->target);
+                else
+                        writer->r = buffer_printf(&writer->out, "Directory=%s:%04o:%s:%s\n", node->path,
+                                        node->mode, or_empty(node->owner), or_empty(node->group));
+        }
+        put_words(writer, "Remove", recipe->removed_globs);
+        put_words(writer, "AllowSecret", recipe->allowed_secrets);
+}
+
+static void put_user(Writer *writer, const RecipeUser *user)
+{
+        int r = buffer_printf(&writer->out, "User=%s", user->name);
+
+        if (r >= 0 && user->uid)
+                r = buffer_printf(&writer->out, ":uid=%u", user->uid);
+        if (r >= 0 && user->comment)
+                r = buffer_printf(&writer->out, ":comment=%s", user->comment);
+        if (r >= 0 && user->home)
+                r = buffer_printf(&writer->out, ":home=%s", user->home);
+        if (r >= 0 && user->shell)
+                r = buffer_printf(&writer->out, ":shell=%s", user->shell);
+        for (char **group = user->groups; r >= 0 && group && *group; group++)
+                r = buffer_printf(&writer->out, "%s%s", group == user->groups ? ":groups=" : ",", *group);
+        if (r >= 0)
+                r = buffer_printf(&writer->out, "%s%s\n", user->is_system ? ":system" : "",
+                                user->subordinate_ids ? ":subids" : "");
+        for (char **key = user->ssh_keys; r >= 0 && key && *key; key++)
+                r = buffer_printf(&writer->out, "SshKey=%s %s\n", user->name, *key);
+        if (r >= 0 && user->password_hash)
+                r = buffer_printf(&writer->out, "PasswordHash=%s %s\n", user->name, user->password_hash);
+        writer->r = r;
+}
+
+static void put_image_and_packages(Writer *writer, const Recipe *recipe)
+{
+        section(writer, "Image");
+        put(writer, "Id", recipe->image_id);
+        put(writer, "Version", recipe->version);
+        put(writer, "Architecture", recipe->architecture);
+        put(writer, "Hostname", recipe->hostname);
+        put(writer, "Epoch", recipe->epoch_text);
+        section(writer, "Packages");
+        put_words(writer, "Suites", recipe->suites);
+        put_words(writer, "Areas", recipe->areas);
+        put(writer, "Mirror", recipe->mirror);
+        put(writer, "SecurityMirror", recipe->security_mirror);
+        put(writer, "Keyring", recipe->keyring);
+        put_words(writer, "Install", recipe->packages);
+        put_words(writer, "Exclude", recipe->excluded_packages);
+        put(writer, "Recommended", recipe->with_recommended ? "yes" : "no");
+        put(writer, "Documentation", recipe->with_documentation ? "yes" : "no");
+}
+
+static void put_system(Writer *writer, const Recipe *recipe)
+{
+        section(writer, "Kernel");
+        put(writer, "Package", recipe->kernel_package);
+        put_words(writer, "Modules", recipe->modules);
+        put_words(writer, "CommandLine", recipe->command_line);
+        section(writer, "Users");
+        put_words(writer, "Group", recipe->groups);
+        for (size_t i = 0; writer->r >= 0 && i < recipe->user_count; i++)
+                put_user(writer, &recipe->users[i]);
+        section(writer, "Services");
+        put_words(writer, "Enable", recipe->enabled_units);
+        put_words(writer, "Disable", recipe->disabled_units);
+        put_words(writer, "Mask", recipe->masked_units);
+        put(writer, "DefaultTarget", recipe->default_target);
+}
+
+int recipe_format(const Recipe *recipe, char **ret)
+{
+        Writer writer = { .out = BUFFER_WITH_CAP(TEXT_MAX) };
+
+        put_image_and_packages(&writer, recipe);
+        put_content(&writer, recipe);
+        put_system(&writer, recipe);
+        section(&writer, "Disk");
+        put_size(&writer, "EspSize", recipe->esp_size_bytes);
+        put_size(&writer, "SlotSize", recipe->slot_size_bytes);
+        put_size(&writer, "VarSize", recipe->var_size_bytes);
+        put_words(&writer, "Formats", recipe->formats);
+        section(&writer, "Update");
+        put_words(&writer, "Repository", recipe->repositories);
+        put(&writer, "Channel", recipe->channel);
+        put(&writer, "TrustedRoot", recipe->trusted_root);
+        if (writer.r >= 0) {
+                *ret = buffer_take(&writer.out, NULL);
+                writer.r = *ret ? 0 : -ENOMEM;
+        }
+        buffer_done(&writer.out);
+        return writer.r;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recipe.h"
+
+#include "file.h"
+#include "ini.h"
+#include "strv.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <string.h>
+
+#define INCLUDE_DEPTH_MAX 8
+
+static void file_done(RecipeFile *file)
+{
+        free(file->source);
+        free(file->path);
+        free(file->owner);
+        free(file->group);
+}
+
+static void node_done(RecipeNode *node)
+{
+        free(node->path);
+        free(node->target);
+        free(node->owner);
+        free(node->group);
+}
+
+static void user_done(RecipeUser *user)
+{
+        free(user->name);
+        free(user->comment);
+        free(user->home);
+        free(user->shell);
+        free(user->password_hash);
+        strv_free(user->groups);
+        strv_free(user->ssh_keys);
+}
+
+Recipe *recipe_free(Recipe *recipe)
+{
+        if (!recipe)
+                return NULL;
+        char *strings[] = { recipe->path, recipe->image_id, recipe->version, recipe->architecture,
+                recipe->hostname, recipe->epoch_text, recipe->mirror, recipe->security_mirror,
+                recipe->keyring, recipe->kernel_package, recipe->default_target, recipe->channel,
+                recipe->trusted_root };
+        char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
+                recipe->removed_globs, recipe->allowed_secrets, recipe->modules, recipe->command_line,
+                recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,
+                recipe->formats, recipe->repositories };
+
+        for (size_t i = 0; i < ELEMENTS(strings); i++)
+                free(strings[i]);
+        for (size_t i = 0; i < ELEMENTS(lists); i++)
+                strv_free(lists[i]);
+        for (size_t i = 0; i < recipe->file_count; i++)
+                file_done(&recipe->files[i]);
+        for (size_t i = 0; i < recipe->tree_count; i++)
+                file_done(&recipe->trees[i]);
+        for (size_t i = 0; i < recipe->node_count; i++)
+                node_done(&recipe->nodes[i]);
+        for (size_t i = 0; i < recipe->user_count; i++)
+                user_done(&recipe->users[i]);
+        free(recipe->files);
+        free(recipe->trees);
+        free(recipe->nodes);
+        free(recipe->users);
+        free(recipe);
+        return NULL;
+}
+
+static int set_defaults(Recipe *recipe)
+{
+        static const struct {
+                size_t offset;
+                const char *value;
+        } strings[] = {
+                { offsetof(Recipe, architecture), "x86-64" },
+                { offsetof(Recipe, version), "1" },
+                { offsetof(Recipe, default_target), "multi-user.target" },
+                { offsetof(Recipe, keyring), "/usr/share/keyrings/debian-archive-keyring.gpg" },
+                { offsetof(Recipe, channel), "stable" },
+        };
+
+        recipe->esp_size_bytes = 256 * MIB;
+        recipe->slot_size_bytes = 1 * GIB;
+        recipe->var_size_bytes = 1 * GIB;
+        for (size_t i = 0; i < ELEMENTS(strings); i++) {
+                char *copy = strdup(strings[i].value);
+
+                if (!copy)
+                        return -ENOMEM;
+                *(char **)((char *)recipe + strings[i].offset) = copy;
+        }
+        return 0;
+}
+
+int recipe_read_file(Recipe *recipe, const char *path, Error *error)
+{
+        int r;
+
+        if (recipe->include_depth >= INCLUDE_DEPTH_MAX)
+                return error_set(error, ERROR_CONFIG, ELOOP,
+                                "files include each other more than %d deep; does one include itself?",
+                                INCLUDE_DEPTH_MAX);
+        recipe->include_depth++;
+        r = ini_parse_file(path, recipe_keys, recipe, error);
+        recipe->include_depth--;
+        if (r == -ENOENT)
+                return error_set(error, ERROR_CONFIG, ENOENT, "there is no file %s", path);
+        return r;
+}
+
+static int read_dropins(Recipe *recipe, Error *error)
+{
+        _cleanup_free_ char *folder_copy = strdup(recipe->path), *name_copy = strdup(recipe->path);
+        _cleanup_free_ char *folder = NULL;
+
+        if (!folder_copy || !name_copy)
+                return error_oom(error);
+        folder = string_format("%s/%s.d", dirname(folder_copy), basename(name_copy));
+        if (!folder)
+                return error_oom(error);
+        return ini_parse_dropins((const char *const[]){ folder, NULL }, recipe_keys, recipe, error);
+}
+
+/* Section.Key=VALUE, as if it stood in a file. */
+static int apply_setting(Recipe *recipe, const char *setting, Error *error)
+{
+        _cleanup_free_ char *text = NULL;
+        const char *dot = strchr(setting, '.'), *equals = strchr(setting, '=');
+
+        if (!dot || !equals || dot > equals || strchr(setting, '\n'))
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "--set takes Section.Key=VALUE, such as Kernel.CommandLine=quiet, not "
+                                "\"%.100s\"",
+                                setting);
+        text = string_format("[%.*s]\n%s\n", (int)(dot - setting), setting, dot + 1);
+        if (!text)
+                return error_oom(error);
+        return ini_parse("--set", text, strlen(text), recipe_keys, recipe, error);
+}
+
+static int load_into(
+                Recipe *recipe, const char *path, char *const *settings, const char *version, Error *error)
+{
+        int r;
+
+        if (set_defaults(recipe) < 0)
+                return error_oom(error);
+        recipe->path = realpath(path, NULL);
+        if (!recipe->path)
+                return error_set(error, ERROR_CONFIG, errno, "cannot read the recipe %s: %s", path,
+                                strerror(errno));
+        r = recipe_read_file(recipe, recipe->path, error);
+        if (r >= 0)
+                r = read_dropins(recipe, error);
+        for (; r >= 0 && settings && *settings; settings++)
+                r = apply_setting(recipe, *settings, error);
+        if (r < 0)
+                return r;
+        if (version) {
+                char *copy = strdup(version);
+
+                if (!copy)
+                        return error_oom(error);
+                free(recipe->version);
+                recipe->version = copy;
+        }
+        r = recipe_check(recipe, error);
+        return r < 0 ? error_prefix(error, r, "%s", path) : 0;
+}
+
+int recipe_load(const char *path, char *const *settings, const char *version, Recipe **ret, Error *error)
+{
+        Recipe *recipe = calloc(1, sizeof(*recipe));
+        int r;
+
+        if (!recipe)
+                return error_oom(error);
+        r = load_into(recipe, path, settings, version, error);
+        if (r < 0) {
+                recipe_free(recipe);
+                return r;
+        }
+        *ret = recipe;
+        return 0;
+}
+
+const char *recipe_debian_architecture(const Recipe *recipe)
+{
+        return strcmp(recipe->architecture, "arm64") == 0 ? "arm64" : "amd64";
+}
+
+bool recipe_wants_format(const Recipe *recipe, const char *format)
+{
+        return strv_contains(recipe->formats, format);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What to build: an INI file (bascule-recipe(5)), the files it includes, and the drop-ins (*.conf) in the
+ * folder RECIPE.d beside it. Everything is checked when it is read, so that a mistake is told with its file
+ * and line before anything is downloaded; what depends on the packages (users, units) is told by the step
+ * that needs it.
+ *
+ * Paths of the building machine are relative to the file that names them and are absolute here; paths in the
+ * image begin with '/'. */
+
+#include "ini.h"
+
+#define RECIPE_LIST_MAX 4096 /* items in any one list */
+
+typedef struct RecipeFile {
+        char *source; /* on the building machine */
+        char *path;   /* in the image */
+        uint32_t mode;
+        char *owner, *group; /* names or numbers; NULL: root */
+} RecipeFile;
+
+/* A directory or a symbolic link to be made. */
+typedef struct RecipeNode {
+        char *path;
+        char *target; /* of a link; NULL: a directory */
+        uint32_t mode;
+        char *owner, *group;
+} RecipeNode;
+
+typedef struct RecipeUser {
+        char *name;
+        char *comment, *home, *shell, *password_hash; /* NULL: the default (tree-users.h) */
+        uint32_t uid;                                 /* 0: the next free one */
+        bool is_system, subordinate_ids;
+        char **groups, **ssh_keys;
+} RecipeUser;
+
+typedef struct Recipe {
+        char *path; /* of the recipe's own file */
+
+        /* [Image] */
+        char *image_id, *version, *architecture, *hostname;
+        char *epoch_text;
+        uint64_t epoch; /* seconds since 1970; 0: that of the newest package index */
+
+        /* [Packages] */
+        char **suites, **areas, **packages, **excluded_packages;
+        char *mirror, *security_mirror; /* NULL: those of this machine's apt */
+        char *keyring;                  /* NULL: apt's trusted keys */
+        bool with_recommended, with_documentation;
+
+        /* [Content], in the order of the recipe */
+        RecipeFile *files, *trees;
+        RecipeNode *nodes;
+        size_t file_count, tree_count, node_count;
+        char **removed_globs, **allowed_secrets;
+
+        /* [Kernel] */
+        char *kernel_package; /* NULL: none; the tree must then have one */
+        char **modules;       /* of the initrd, each with what it depends on */
+        char **command_line;
+
+        /* [Users] */
+        RecipeUser *users;
+        size_t user_count;
+        char **groups; /* NAME or NAME:GID */
+
+        /* [Services] */
+        char **enabled_units, **disabled_units, **masked_units;
+        char *default_target;
+
+        /* [Disk] */
+        uint64_t esp_size_bytes, slot_size_bytes, var_size_bytes;
+        char **formats; /* "raw", "qcow2" */
+
+        /* [Update] */
+        char **repositories;
+        char *channel, *trusted_root;
+
+        /* While it is read. */
+        unsigned include_depth;
+} Recipe;
+
+/* Reads and checks a recipe. `settings` (may be NULL) are Section.Key=VALUE strings that are read last, as
+ * if they stood in one more drop-in; `version` (may be NULL) replaces that of the recipe. ERROR_CONFIG. */
+int recipe_load(const char *path, char *const *settings, const char *version, Recipe **ret, Error *error);
+Recipe *recipe_free(Recipe *recipe);
+DEFINE_CLEANUP(Recipe *, recipe_free)
+#define _cleanup_recipe_ _cleanup_(recipe_freep)
+
+/* As INI text with every value in force, freed by the caller. The same recipe gives the same text: cache
+ * keys are made of it. */
+int recipe_format(const Recipe *recipe, char **ret);
+
+/* Debian's name of the recipe's architecture ("amd64"). */
+const char *recipe_debian_architecture(const Recipe *recipe);
+bool recipe_wants_format(const Recipe *recipe, const char *format);
+
+/* ---- parts of recipe.c, for each other and for tests ---- */
+
+/* The checks that need the whole recipe. */
+int recipe_check(Recipe *recipe, Error *error);
+/* Reads one more file, for Include=. */
+int recipe_read_file(Recipe *recipe, const char *path, Error *error);
+
+extern const IniKey recipe_keys[];
