@@ -16,6 +16,7 @@ typedef struct ErofsImage ErofsImage;
 
 typedef struct ErofsInode {
         uint64_t nid;
+        uint64_t offset; /* of the inode itself, bytes from the image's start */
         mode_t mode;
         uint32_t uid, gid;
         uint32_t link_count;
@@ -46,25 +47,25 @@ typedef struct ErofsSuperblock {
 } ErofsSuperblock;
 const ErofsSuperblock *erofs_superblock(const ErofsImage *image);
 
-int erofs_read_inode(ErofsImage *image, uint64_t nid, ErofsInode *ret, Error *error);
+int erofs_read_inode(const ErofsImage *image, uint64_t nid, ErofsInode *ret, Error *error);
 
 /* Exactly `size` bytes of a file, folder or link; -EINVAL past its end. */
-int erofs_read(ErofsImage *image, const ErofsInode *inode, uint64_t offset_bytes, void *ret, size_t size,
-                Error *error);
+int erofs_read(const ErofsImage *image, const ErofsInode *inode, uint64_t offset_bytes, void *ret,
+                size_t size, Error *error);
 
 /* Calls `visit` for each entry but "." and "..", in order. `name` is NUL-terminated and holds no '/'. A
  * negative result ends it and is returned. */
 typedef int (*ErofsEntryVisit)(const char *name, uint64_t nid, void *data, Error *error);
-int erofs_read_directory(ErofsImage *image, const ErofsInode *directory, ErofsEntryVisit visit, void *data,
-                Error *error);
+int erofs_read_directory(const ErofsImage *image, const ErofsInode *directory, ErofsEntryVisit visit,
+                void *data, Error *error);
 
 /* Calls `visit` for each extended attribute, with its whole name ("security.capability"). */
 typedef int (*ErofsXattrVisit)(
                 const char *name, const uint8_t *value, size_t size, void *data, Error *error);
-int erofs_read_xattrs(
-                ErofsImage *image, const ErofsInode *inode, ErofsXattrVisit visit, void *data, Error *error);
+int erofs_read_xattrs(const ErofsImage *image, const ErofsInode *inode, ErofsXattrVisit visit, void *data,
+                Error *error);
 
 /* Calls `visit` for every name below (and, with path "", for) the root, folders before what they hold. An
  * inode with several names comes several times, with the same nid. */
 typedef int (*ErofsVisit)(const char *path, const ErofsInode *inode, void *data, Error *error);
-int erofs_walk(ErofsImage *image, ErofsVisit visit, void *data, Error *error);
+int erofs_walk(const ErofsImage *image, ErofsVisit visit, void *data, Error *error);

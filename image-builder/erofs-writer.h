@@ -12,8 +12,6 @@
 
 #include "tree.h"
 
-#define EROFS_BLOCK_SIZE 4096
-
 typedef struct ErofsPlan ErofsPlan;
 typedef struct ErofsImage ErofsImage; /* erofs-reader.h */
 
