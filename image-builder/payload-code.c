@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "payload-code.h"
+
+#include "file.h"
+
+#include <string.h>
+#include <zstd.h>
+
+struct PayloadCoder {
+        const PayloadInputs *inputs;
+        ZSTD_CCtx *zstd;
+        uint8_t *target; /* of the group at hand */
+        uint8_t *ranges; /* of the op at hand */
+        size_t ranges_capacity;
+};
+
+/* Turns one op into bytes of blob. May choose a plainer op: it then changes `op`, which is a copy. */
+typedef struct OpCoder {
+        int (*code)(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error);
+} OpCoder;
+
+static int raw_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
+{
+        op->number = PAYLOAD_OP_RAW;
+        op->range_count = 0;
+        return buffer_append(blob, target, op->target_size_bytes) < 0 ? error_oom(error) : 0;
+}
+
+static int zfull_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
+{
+        size_t before = blob->size, prefix_size;
+        const uint8_t *prefix;
+        int r = payload_coder_ranges(coder, op, &prefix, &prefix_size, error);
+
+        if (r >= 0)
+                r = payload_coder_zstd(
+                                coder, target, op->target_size_bytes, prefix, prefix_size, blob, error);
+        if (r < 0 || blob->size - before < op->target_size_bytes)
+                return r;
+        blob->size = before;
+        return raw_code(coder, op, target, blob, error);
+}
+
+/* SAME, COPY and ZERO have no blob. */
+static const OpCoder coders[PAYLOAD_OP_MAX] = {
+        [PAYLOAD_OP_RAW] = { raw_code },
+        [PAYLOAD_OP_ZFULL] = { zfull_code },
+};
+
+void coded_group_done(CodedGroup *coded)
+{
+        buffer_done(&coded->blob);
+        buffer_done(&coded->ops);
+}
+
+int payload_coder_new(const PayloadInputs *inputs, PayloadCoder **ret, Error *error)
+{
+        _cleanup_(payload_coder_freep) PayloadCoder *coder = calloc(1, sizeof(*coder));
+
+        if (!coder)
+                return error_oom(error);
+        coder->inputs = inputs;
+        coder->zstd = ZSTD_createCCtx();
+        coder->target = malloc(PAYLOAD_GROUP_MAX);
+        if (!coder->zstd || !coder->target)
+                return error_oom(error);
+        *ret = TAKE_PTR(coder);
+        return 0;
+}
+
+PayloadCoder *payload_coder_free(PayloadCoder *coder)
+{
+        if (!coder)
+                return NULL;
+        (void)ZSTD_freeCCtx(coder->zstd);
+        free(coder->target);
+        free(coder->ranges);
+        free(coder);
+        return NULL;
+}
+
+static int read_range(const PayloadInputs *inputs, const PayloadRange *range, uint8_t *ret, Error *error)
+{
+        bool is_target = range->source == PAYLOAD_SOURCE_TARGET;
+        int fd = is_target ? inputs->target_fd : inputs->sources[range->source].fd;
+        int r = pread_full(fd, ret, range->size_bytes,
+                        range->offset + (is_target ? 0 : inputs->sources[range->source].offset));
+
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read a source image: %s", strerror(-r)) : 0;
+}
+
+int payload_coder_ranges(
+                PayloadCoder *coder, const PlanOp *op, const uint8_t **ret, size_t *ret_size, Error *error)
+{
+        size_t size = 0, done = 0;
+
+        for (size_t i = 0; i < op->range_count; i++)
+                size += op->ranges[i].size_bytes;
+        if (size > coder->ranges_capacity) {
+                uint8_t *larger = realloc(coder->ranges, size);
+
+                if (!larger)
+                        return error_oom(error);
+                coder->ranges = larger;
+                coder->ranges_capacity = size;
+        }
+        for (size_t i = 0; i < op->range_count; i++) {
+                int r = read_range(coder->inputs, &op->ranges[i], coder->ranges + done, error);
+
+                if (r < 0)
+                        return r;
+                done += op->ranges[i].size_bytes;
+        }
+        *ret = coder->ranges;
+        *ret_size = size;
+        return 0;
+}
+
+/* The smallest window that reaches from the last byte back to the first of the prefix. */
+static int window_log(size_t size)
+{
+        int log = 10;
+
+        while (((size_t)1 << log) < size)
+                log++;
+        return log;
+}
+
+static size_t set_parameters(PayloadCoder *coder, size_t reach)
+{
+        size_t r = ZSTD_CCtx_reset(coder->zstd, ZSTD_reset_session_and_parameters);
+
+        if (!ZSTD_isError(r))
+                r = ZSTD_CCtx_setParameter(coder->zstd, ZSTD_c_compressionLevel, coder->inputs->level);
+        if (!ZSTD_isError(r))
+                r = ZSTD_CCtx_setParameter(coder->zstd, ZSTD_c_windowLog, window_log(reach));
+        return r;
+}
+
+int payload_coder_zstd(PayloadCoder *coder, const uint8_t *data, size_t size, const uint8_t *prefix,
+                size_t prefix_size, Buffer *blob, Error *error)
+{
+        size_t bound = ZSTD_compressBound(size), r;
+
+        if (buffer_reserve(blob, bound) < 0)
+                return error_oom(error);
+        r = set_parameters(coder, size + prefix_size);
+        if (!ZSTD_isError(r) && prefix_size > 0)
+                r = ZSTD_CCtx_refPrefix(coder->zstd, prefix, prefix_size);
+        if (!ZSTD_isError(r))
+                r = ZSTD_compress2(coder->zstd, blob->data + blob->size, bound, data, size);
+        if (ZSTD_isError(r))
+                return error_set(
+                                error, ERROR_FAILED, ENOMEM, "compression failed: %s", ZSTD_getErrorName(r));
+        blob->size += r;
+        return 0;
+}
+
+static int code_op(PayloadCoder *coder, PayloadOpCursor *cursor, const PlanOp *plan, uint64_t target_offset,
+                CodedGroup *ret, Error *error)
+{
+        _cleanup_free_ PayloadOp *coded = calloc(1, sizeof(*coded));
+        size_t before = ret->blob.size;
+        const PayloadCodec *codec;
+        PlanOp op = *plan;
+
+        if (!coded)
+                return error_oom(error);
+        if (coders[op.number].code) {
+                int r = coders[op.number].code(coder, &op, coder->target + target_offset, &ret->blob, error);
+
+                if (r < 0)
+                        return r;
+        }
+        codec = payload_codec(op.number);
+        if (!codec || op.range_count > PAYLOAD_RANGES_MAX)
+                return error_set(error, ERROR_FAILED, EINVAL, "op %u cannot be coded", op.number);
+        coded->number = op.number;
+        coded->target_size_bytes = op.target_size_bytes;
+        coded->blob_size_bytes = ret->blob.size - before;
+        coded->range_count = op.range_count;
+        memcpy(coded->parameters, op.parameters, sizeof(op.parameters));
+        if (op.range_count > 0)
+                memcpy(coded->ranges, op.ranges, op.range_count * sizeof(*op.ranges));
+        if (codec->memory)
+                ret->scratch_max = MAX_OF(ret->scratch_max, codec->memory(coded));
+        ret->target_bytes[op.number] += op.target_size_bytes;
+        ret->blob_bytes[op.number] += coded->blob_size_bytes;
+        return payload_op_append(cursor, coded, &ret->ops) < 0 ? error_oom(error) : 0;
+}
+
+int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *ret, Error *error)
+{
+        PayloadOpCursor cursor;
+        uint64_t done = 0;
+        int r = pread_full(coder->inputs->target_fd, coder->target, group->target_size_bytes,
+                        group->target_offset);
+
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read the image: %s", strerror(-r));
+        buffer_clear(&ret->blob);
+        buffer_clear(&ret->ops);
+        /* Room to try a frame after all the others were stored as they are. */
+        ret->blob.cap = 2 * ZSTD_compressBound(PAYLOAD_GROUP_MAX);
+        ret->ops.cap = PAYLOAD_TABLE_MAX;
+        ret->scratch_max = 0;
+        memset(ret->target_bytes, 0, sizeof(ret->target_bytes));
+        memset(ret->blob_bytes, 0, sizeof(ret->blob_bytes));
+        payload_op_cursor_init(&cursor, NULL, 0, group->target_offset);
+        for (size_t i = 0; i < group->op_count; i++) {
+                r = code_op(coder, &cursor, &group->ops[i], done, ret, error);
+                if (r < 0)
+                        return r;
+                done += group->ops[i].target_size_bytes;
+        }
+        ret->group = (PayloadGroup){ .target_offset = group->target_offset,
+                .target_size_bytes = group->target_size_bytes,
+                .blob_size_bytes = ret->blob.size };
+        sha256_of(ret->blob.data, ret->blob.size, ret->group.blob_sha256);
+        sha256_of(coder->target, group->target_size_bytes, ret->group.target_sha256);
+        return 0;
+}

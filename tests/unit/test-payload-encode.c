@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+#include "ordered-work.h"
+#include "payload-encode.h"
+#include "payload-match.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+/* Text-like bytes, a long run of zeros, noise, and the first part again. */
+#define IMAGE_SIZE (3 * MIB + 12345)
+
+static int image_make(void)
+{
+        _cleanup_free_ uint8_t *data = calloc(1, IMAGE_SIZE);
+        int fd = memfd_create("image", MFD_CLOEXEC);
+        uint32_t seed = 7;
+
+        for (size_t i = 0; i < MIB; i++) {
+                seed = seed * 1664525 + 1013904223;
+                data[i] = (uint8_t)('a' + (seed >> 24) % 16);
+                data[2 * MIB + i / 2] = (uint8_t)(seed >> 16);
+        }
+        memcpy(data + 2 * MIB + 600 * KIB, data, 400 * KIB);
+        (void)pwrite_full(fd, data, IMAGE_SIZE, 0);
+        return fd;
+}
+
+static char folder[] = "/tmp/test-payload-XXXXXX";
+
+static int encode(int fd, uint64_t group_size, uint64_t history, unsigned threads, const char *name,
+                PayloadReport *report, Error *error)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_free_ char *path = path_join(folder, name);
+        const PayloadInputs inputs = {
+                .target_fd = fd, .sources = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 } }, .level = 3
+        };
+        int r = payload_match_full(fd, IMAGE_SIZE, group_size, history, &plan, error);
+
+        return r < 0 ? r : payload_encode(&inputs, plan, threads, path, NULL, NULL, report, error);
+}
+
+TEST(a_full_payload_makes_the_image_again)
+{
+        _cleanup_fd_ int image = image_make(), fd = -1, output = memfd_create("output", MFD_CLOEXEC);
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 } };
+        _cleanup_free_ char *path = NULL;
+        uint8_t sha256[SHA256_SIZE], wanted[SHA256_SIZE];
+        PayloadExpectation expectation;
+        PayloadReport report;
+
+        CHECK(mkdtemp(folder));
+        path = path_join(folder, "one");
+        CHECK_OK(encode(image, 512 * KIB, MIB, 1, "one", &report, NULL));
+        CHECK_EQ(report.target_bytes[PAYLOAD_OP_ZERO], MIB + 12345);
+        CHECK(report.target_bytes[PAYLOAD_OP_RAW] >= 512 * KIB);
+        CHECK(report.size_bytes < 1400 * KIB);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        CHECK_OK(payload_file_open(fd, &index, &expectation, NULL));
+        CHECK_EQ(expectation.payload_size_bytes, report.size_bytes);
+        CHECK_EQ(expectation.index_size_bytes, report.index_size_bytes);
+        CHECK_MEM(expectation.index_sha256, report.index_sha256, SHA256_SIZE);
+        CHECK_EQ(payload_index_header(index)->memory_bytes, report.memory_bytes);
+        CHECK_OK(payload_file_apply(fd, index, none, output, NULL, NULL, NULL));
+        CHECK_OK(sha256_of_fd(output, 0, IMAGE_SIZE, sha256));
+        CHECK_OK(sha256_of_fd(image, 0, IMAGE_SIZE, wanted));
+        CHECK_MEM(sha256, wanted, SHA256_SIZE);
+        CHECK_OK(sha256_of_fd(fd, 0, report.size_bytes, sha256));
+        CHECK_MEM(sha256, report.sha256, SHA256_SIZE);
+}
+
+TEST(threads_do_not_show_in_the_bytes)
+{
+        _cleanup_fd_ int image = image_make();
+        PayloadReport one, many;
+
+        CHECK_OK(encode(image, 64 * KIB, 128 * KIB, 1, "one", &one, NULL));
+        CHECK_OK(encode(image, 64 * KIB, 128 * KIB, 7, "many", &many, NULL));
+        CHECK_EQ(one.group_count, many.group_count);
+        CHECK_MEM(one.sha256, many.sha256, SHA256_SIZE);
+}
+
+TEST(history_pays)
+{
+        _cleanup_fd_ int image = image_make();
+        PayloadReport with, without;
+
+        CHECK_OK(encode(image, 512 * KIB, 4 * MIB, 2, "with", &with, NULL));
+        CHECK_OK(encode(image, 512 * KIB, PAYLOAD_BLOCK_SIZE, 2, "without", &without, NULL));
+        CHECK(with.size_bytes + 100 * KIB < without.size_bytes);
+        CHECK(with.memory_bytes > without.memory_bytes);
+}
+
+TEST(a_plan_beyond_the_memory_of_a_decoder_fails_and_leaves_nothing)
+{
+        _cleanup_fd_ int image = memfd_create("large", MFD_CLOEXEC);
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(64 * MIB);
+        const PayloadInputs inputs = { .target_fd = image, .level = 1 };
+        const PayloadRange range = { PAYLOAD_SOURCE_TARGET, 0, 32 * MIB };
+        _cleanup_free_ char *path = path_join(folder, "large");
+        PlanGroup *group;
+        PayloadReport report;
+        Error error = { 0 };
+
+        CHECK_EQ(ftruncate(image, 64 * MIB), 0);
+        CHECK_OK(payload_plan_add_group(plan, 32 * MIB, &group));
+        CHECK_OK(plan_group_add_op(group, PAYLOAD_OP_ZERO, 32 * MIB, NULL, 0));
+        CHECK_OK(payload_plan_add_group(plan, 32 * MIB, &group));
+        CHECK_OK(plan_group_add_op(group, PAYLOAD_OP_ZFULL, 32 * MIB, &range, 1));
+        CHECK_EQ(payload_encode(&inputs, plan, 1, path, NULL, NULL, &report, &error), -E2BIG);
+        CHECK(access(path, F_OK) < 0);
+}
+
+TEST(a_wrong_plan_is_caught_by_the_proof)
+{
+        _cleanup_fd_ int image = image_make();
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(IMAGE_SIZE);
+        const PayloadInputs inputs = { .target_fd = image, .level = 1 };
+        _cleanup_free_ char *path = path_join(folder, "wrong");
+        PayloadReport report;
+        PlanGroup *group;
+
+        CHECK_OK(payload_plan_add_group(plan, IMAGE_SIZE, &group));
+        CHECK_OK(plan_group_add_op(group, PAYLOAD_OP_ZERO, IMAGE_SIZE, NULL, 0));
+        CHECK_EQ(payload_encode(&inputs, plan, 1, path, NULL, NULL, &report, NULL), -EBADMSG);
+        CHECK(access(path, F_OK) < 0);
+}
+
+TEST(plans_keep_their_groups_whole)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(10000);
+        PlanGroup *group;
+
+        CHECK_EQ(payload_plan_add_group(plan, 0, &group), -EINVAL);
+        CHECK_EQ(payload_plan_add_group(plan, 10001, &group), -EINVAL);
+        CHECK_OK(payload_plan_add_group(plan, 5000, &group));
+        CHECK_EQ(payload_plan_add_group(plan, 5000, &group), -EINVAL);
+        CHECK_OK(tree_remove(AT_FDCWD, folder));
+}
+
+TEST_MAIN
