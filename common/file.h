@@ -7,6 +7,8 @@
 #include "buffer.h"
 #include "error.h"
 
+#include <sys/types.h>
+
 /* Exactly `size` bytes, or -EIO when the file ends before. */
 int pread_full(int fd, void *ret, size_t size, uint64_t offset);
 int pwrite_full(int fd, const void *data, size_t size, uint64_t offset);
