@@ -6,6 +6,8 @@
 int main(int argc, char **argv)
 {
         static const Verb verbs[] = {
+                { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",
+                                verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",
                                 verb_recipe },
                 { 0 },

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define GROUP_DEFAULT (8 * MIB)
-#define HISTORY_DEFAULT (16 * MIB)
+#define GROUP_DEFAULT (16 * MIB)
 
 /* Shorter runs cost less inside a frame than the second frame that an op in the middle needs. */
 #define ZERO_RUN_MIN (256 * KIB)
@@ -68,7 +67,6 @@ int payload_match_full(int target_fd, uint64_t target_size_bytes, uint64_t group
                 uint64_t history_bytes, PayloadPlan **ret, Error *error)
 {
         uint64_t group_size = group_size_bytes > 0 ? group_size_bytes : GROUP_DEFAULT;
-        uint64_t history = history_bytes > 0 ? history_bytes : HISTORY_DEFAULT;
         _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(target_size_bytes);
         _cleanup_free_ uint8_t *data = malloc(group_size);
 
@@ -83,7 +81,7 @@ int payload_match_full(int target_fd, uint64_t target_size_bytes, uint64_t group
                         return error_set(error, ERROR_IO, -r, "cannot read the image: %s", strerror(-r));
                 r = payload_plan_add_group(plan, size, &group);
                 if (r >= 0)
-                        r = fill_group(group, data, history);
+                        r = fill_group(group, data, history_bytes);
                 if (r < 0)
                         return error_set(error, ERROR_FAILED, -r, "cannot plan a group of %llu bytes: %s",
                                         (unsigned long long)size, strerror(-r));

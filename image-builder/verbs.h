@@ -6,4 +6,5 @@
 
 #define PROGRAM_NAME "bascule-image"
 
+int verb_payload(int argc, char **argv);
 int verb_recipe(int argc, char **argv);

@@ -89,7 +89,7 @@ TEST(history_pays)
         PayloadReport with, without;
 
         CHECK_OK(encode(image, 512 * KIB, 4 * MIB, 2, "with", &with, NULL));
-        CHECK_OK(encode(image, 512 * KIB, PAYLOAD_BLOCK_SIZE, 2, "without", &without, NULL));
+        CHECK_OK(encode(image, 512 * KIB, 0, 2, "without", &without, NULL));
         CHECK(with.size_bytes + 100 * KIB < without.size_bytes);
         CHECK(with.memory_bytes > without.memory_bytes);
 }

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "payload-inspect.h"
+
+#include "hex.h"
+#include "payload-op.h"
+#include "payload-walk.h"
+
+#include <string.h>
+
+#define DEAREST 20 /* groups to list */
+
+typedef struct Census {
+        uint64_t counts[PAYLOAD_OP_MAX], target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX];
+        uint64_t read_bytes[PAYLOAD_SOURCES_MAX]; /* by source */
+} Census;
+
+static const char *const source_names[PAYLOAD_SOURCES_MAX] = {
+        [PAYLOAD_SOURCE_OLD_ROOT] = "old-root",
+        [PAYLOAD_SOURCE_OLD_UKI] = "old-uki",
+        [PAYLOAD_SOURCE_NEW_ROOT] = "new-root",
+        [PAYLOAD_SOURCE_TARGET] = "already-written",
+};
+
+static int take_census(const PayloadIndex *index, Census *census, Error *error)
+{
+        _cleanup_free_ PayloadOp *op = malloc(sizeof(*op));
+
+        if (!op)
+                return error_oom(error);
+        for (size_t i = 0; i < payload_group_count(index); i++) {
+                PayloadOpCursor cursor;
+                int r;
+
+                payload_op_cursor(index, i, &cursor);
+                while ((r = payload_op_next(&cursor, op, error)) > 0) {
+                        census->counts[op->number]++;
+                        census->target_bytes[op->number] += op->target_size_bytes;
+                        census->blob_bytes[op->number] += op->blob_size_bytes;
+                        for (size_t j = 0; j < op->range_count; j++)
+                                census->read_bytes[op->ranges[j].source] += op->ranges[j].size_bytes;
+                }
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+json_t *payload_ops_json(const uint64_t *counts, const uint64_t *target_bytes, const uint64_t *blob_bytes)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < PAYLOAD_OP_MAX; i++) {
+                const PayloadCodec *codec = payload_codec((uint8_t)i);
+                json_t *row;
+
+                if (!codec || target_bytes[i] == 0)
+                        continue;
+                row = json_pack("{s:s, s:I, s:I}", "op", codec->name, "target-bytes",
+                                (json_int_t)target_bytes[i], "payload-bytes", (json_int_t)blob_bytes[i]);
+                if (row && counts)
+                        (void)json_object_set_new(row, "count", json_integer((json_int_t)counts[i]));
+                if (json_array_append_new(array, row) < 0)
+                        return json_decref(array), NULL;
+        }
+        return array;
+}
+
+static json_t *sources_json(const PayloadIndex *index, const Census *census)
+{
+        const PayloadHeader *header = payload_index_header(index);
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < PAYLOAD_SOURCES_MAX; i++) {
+                if (!(payload_sources(index) >> i & 1))
+                        continue;
+                if (json_array_append_new(array,
+                                    json_pack("{s:s, s:I, s:I}", "source", source_names[i], "size",
+                                                    (json_int_t)(i == PAYLOAD_SOURCE_TARGET
+                                                                                    ? header->target_size_bytes
+                                                                                    : header->source_size_bytes
+                                                                                                      [i]),
+                                                    "read-bytes", (json_int_t)census->read_bytes[i])) < 0)
+                        return json_decref(array), NULL;
+        }
+        return array;
+}
+
+static int by_cost(const void *a, const void *b)
+{
+        const PayloadGroup *x = *(const PayloadGroup *const *)a, *y = *(const PayloadGroup *const *)b;
+
+        if (x->blob_size_bytes != y->blob_size_bytes)
+                return x->blob_size_bytes < y->blob_size_bytes ? 1 : -1;
+        return x->target_offset < y->target_offset ? -1 : 1;
+}
+
+static json_t *dearest_json(const PayloadIndex *index)
+{
+        size_t count = payload_group_count(index);
+        _cleanup_free_ const PayloadGroup **groups = calloc(count, sizeof(*groups));
+        json_t *array = json_array();
+
+        if (!groups)
+                return json_decref(array), NULL;
+        for (size_t i = 0; i < count; i++)
+                groups[i] = payload_group(index, i);
+        qsort(groups, count, sizeof(*groups), by_cost);
+        for (size_t i = 0; array && i < MIN_OF(count, (size_t)DEAREST); i++)
+                if (json_array_append_new(array,
+                                    json_pack("{s:I, s:I, s:I}", "at", (json_int_t)groups[i]->target_offset,
+                                                    "target-bytes", (json_int_t)groups[i]->target_size_bytes,
+                                                    "payload-bytes",
+                                                    (json_int_t)groups[i]->blob_size_bytes)) < 0)
+                        return json_decref(array), NULL;
+        return array;
+}
+
+int payload_inspect(int fd, json_t **ret, Error *error)
+{
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        PayloadExpectation expectation;
+        char sha256[SHA256_HEX_SIZE];
+        Census census = { 0 };
+        const PayloadHeader *header;
+        int r = payload_file_open(fd, &index, &expectation, error);
+
+        if (r >= 0)
+                r = take_census(index, &census, error);
+        if (r < 0)
+                return r;
+        header = payload_index_header(index);
+        hex_encode(expectation.index_sha256, SHA256_SIZE, sha256);
+        *ret = json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "kind", "payload",
+                        "full", (payload_sources(index) & ~(1U << PAYLOAD_SOURCE_TARGET)) == 0,
+                        "target-size", (json_int_t)header->target_size_bytes, "payload-size",
+                        (json_int_t)header->payload_size_bytes, "index-size",
+                        (json_int_t)header->index_size_bytes, "index-sha256", sha256, "decoder-memory",
+                        (json_int_t)header->memory_bytes, "groups", (json_int_t)header->group_count,
+                        "sources", sources_json(index, &census), "ops",
+                        payload_ops_json(census.counts, census.target_bytes, census.blob_bytes),
+                        "dearest-groups", dearest_json(index));
+        return *ret ? 0 : error_oom(error);
+}

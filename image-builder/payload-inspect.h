@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a payload file holds, as JSON: sizes, sources, bytes by op and the groups that cost most. */
+
+#include "error.h"
+
+#include <jansson.h>
+
+/* The file may be hostile; nothing of it is decoded but its index. */
+int payload_inspect(int fd, json_t **ret, Error *error);
+
+/* Bytes of target and of payload by op, as a table; NULL when out of memory. Arrays are indexed by op
+ * number. */
+json_t *payload_ops_json(const uint64_t *counts, const uint64_t *target_bytes, const uint64_t *blob_bytes);
