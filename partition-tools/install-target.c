@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "install.h"
+
+#include "block-tree.h"
+#include "file.h"
+#include "probe.h"
+#include "strv.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+InstallTarget *install_target_free(InstallTarget *target)
+{
+        if (target) {
+                free(target->path);
+                free(target->model);
+                free(target->serial);
+                (void)strv_free(target->contents);
+        }
+        free(target);
+        return NULL;
+}
+
+static int describe(InstallTarget *target, const char *what, uint64_t size_bytes, const char *content)
+{
+        _cleanup_free_ char *sentence = NULL;
+        char size[SIZE_TEXT_MAX];
+
+        sentence = string_format(
+                        "%s, %s%s%s", what, size_format(size_bytes, size), *content ? ": " : "", content);
+        return sentence ? strv_append(&target->contents, sentence) : -ENOMEM;
+}
+
+static int describe_partition(
+                InstallTarget *target, int fd, const Gpt *gpt, uint32_t index, const GptEntry *entry)
+{
+        uint64_t offset = entry->first_lba * gpt->sector_size_bytes;
+        uint64_t size = (entry->last_lba - entry->first_lba + 1) * gpt->sector_size_bytes;
+        _cleanup_free_ char *what =
+                        string_format("partition %u%s%s", index + 1, *entry->name ? " " : "", entry->name);
+        _cleanup_free_ char *content = NULL;
+
+        if (!what)
+                return -ENOMEM;
+        return describe(target, what, size, probe_content(fd, offset, size, &content) < 0 ? "" : content);
+}
+
+/* Everything that a person would miss: partitions, or whatever lies on the disk without any. */
+static int describe_contents(InstallTarget *target, int fd)
+{
+        _cleanup_(gpt_freep) Gpt *gpt = NULL;
+        _cleanup_free_ char *content = NULL;
+        GptEntry entry;
+        int r;
+
+        if (gpt_read(fd, 0, &gpt, NULL) >= 0 && gpt_check(gpt, NULL) >= 0) {
+                for (uint32_t i = 0; i < gpt->entry_count; i++) {
+                        r = gpt_get(gpt, i, &entry) ? describe_partition(target, fd, gpt, i, &entry) : 0;
+                        if (r < 0)
+                                return r;
+                }
+                return 0;
+        }
+        if (probe_content(fd, 0, target->size_bytes, &content) < 0 || !*content)
+                return 0;
+        return describe(target, "the whole disk", target->size_bytes, content);
+}
+
+static char *attribute_or_empty(dev_t disk, const char *const *names)
+{
+        for (; *names; names++) {
+                char *value = NULL;
+
+                if (block_disk_attribute(&block_tree_default, disk, *names, &value) >= 0)
+                        return value;
+        }
+        return strdup("");
+}
+
+static int refuse_running_disk(const char *path, dev_t disk, Error *error)
+{
+        _cleanup_free_ char *running = NULL;
+        struct stat status;
+
+        if (disk_find_running(&running) >= 0 && stat(running, &status) >= 0 && status.st_rdev == disk)
+                return error_set(error, ERROR_REFUSED, EPERM, "%s is the disk that this system runs from",
+                                path);
+        return 0;
+}
+
+static int open_exclusively(const char *path, const struct stat *status, Error *error)
+{
+        uint64_t offset, size;
+        int fd, r;
+
+        if (!S_ISBLK(status->st_mode) && !S_ISREG(status->st_mode))
+                return error_set(error, ERROR_USAGE, EINVAL, "%s is neither a disk nor a disk image", path);
+        if (S_ISBLK(status->st_mode)) {
+                if (block_partition_place(&block_tree_default, status->st_rdev, &offset, &size) >= 0)
+                        return error_set(error, ERROR_USAGE, EINVAL,
+                                        "%s is a partition; name the whole disk that it lies on", path);
+                r = refuse_running_disk(path, status->st_rdev, error);
+                if (r < 0)
+                        return r;
+        }
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | (S_ISBLK(status->st_mode) ? O_EXCL : 0));
+        if (fd < 0 && errno == EBUSY)
+                return error_set(error, ERROR_BUSY, EBUSY,
+                                "%s is in use: a partition of it is mounted, is swap, or belongs to a "
+                                "volume",
+                                path);
+        if (fd < 0)
+                return error_set(error, errno == EACCES || errno == EPERM ? ERROR_PERMISSION : ERROR_IO,
+                                errno, "cannot open %s for writing: %s", path, strerror(errno));
+        return fd;
+}
+
+int install_target_look(const char *path, InstallTarget **ret, Error *error)
+{
+        static const char *const model_names[] = { "device/model", "device/name", NULL };
+        static const char *const serial_names[] = { "device/serial", "serial", NULL };
+        _cleanup_(install_target_freep) InstallTarget *target = calloc(1, sizeof(*target));
+        _cleanup_fd_ int fd = -1;
+        struct stat status;
+        int r;
+
+        if (!target)
+                return error_oom(error);
+        if (stat(path, &status) < 0)
+                return error_set(error, ERROR_USAGE, errno, "cannot find %s: %s", path, strerror(errno));
+        fd = open_exclusively(path, &status, error);
+        if (fd < 0)
+                return fd;
+        target->is_block_device = S_ISBLK(status.st_mode);
+        target->path = strdup(path);
+        target->model = target->is_block_device ? attribute_or_empty(status.st_rdev, model_names)
+                                                : strdup("");
+        target->serial = target->is_block_device ? attribute_or_empty(status.st_rdev, serial_names)
+                                                 : strdup("");
+        if (!target->path || !target->model || !target->serial)
+                return error_oom(error);
+        r = fd_size(fd, &target->size_bytes);
+        if (r >= 0)
+                r = describe_contents(target, fd);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot look at %s: %s", path, strerror(-r));
+        *ret = TAKE_PTR(target);
+        return 0;
+}

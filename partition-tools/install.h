@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Putting a disk image onto a disk: what stands in the way, and the copy itself. The caller asks the person.
+ *
+ * The table is written last, so a disk that was left half written does not look installed. It gets
+ * identifiers of its own (disk, ESP, var), since the loader tells its disk by that of the ESP; the slots
+ * keep theirs, which are part of their root hash. var takes the rest of the disk. */
+
+#include "disk.h"
+#include "progress.h"
+
+typedef struct InstallTarget {
+        char *path;
+        char *model, *serial; /* never NULL; "" when the kernel does not know */
+        char **contents;      /* strv: what it holds now, one sentence each */
+        uint64_t size_bytes;
+        bool is_block_device;
+} InstallTarget;
+
+/* Looks at the disk that is to be overwritten and refuses it when it must not be: ERROR_USAGE for what is no
+ * whole disk, ERROR_BUSY for a disk in use, ERROR_REFUSED for the disk that the running system lies on. */
+int install_target_look(const char *path, InstallTarget **ret, Error *error);
+InstallTarget *install_target_free(InstallTarget *target);
+DEFINE_CLEANUP(InstallTarget *, install_target_free)
+
+typedef struct InstallResult {
+        uint8_t disk_uuid[16];
+        uint64_t written_bytes; /* of content, without holes */
+        uint64_t var_bytes;
+} InstallResult;
+
+/* Checks image and target (ERROR_CORRUPT, ERROR_INCOMPATIBLE for another sector size, ERROR_NO_SPACE),
+ * copies, reads back, compares, and writes the table. The disk is opened exclusively all the time. */
+int install_image(const char *image_path, const InstallTarget *target, Progress *progress,
+                InstallResult *ret, Error *error);
+
+/* Only the checks. */
+int install_check(const char *image_path, const InstallTarget *target, Error *error);

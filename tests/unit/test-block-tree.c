@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "block-tree.h"
+#include "disk-image.h"
+#include "test.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* A sysfs and a /dev of our own: disk vda (254:0) with partition vda2 (254:2), and dm-0 (253:0) made from
+ * it. */
+typedef struct Fixture {
+        char root[64], sys[80], dev[80];
+        BlockTree tree;
+} Fixture;
+
+static int put(const char *root, const char *path, const char *text)
+{
+        _cleanup_free_ char *whole = path_join(root, path), *folder = strdup(path);
+        _cleanup_free_ char *joined = NULL;
+
+        *strrchr(folder, '/') = 0;
+        joined = path_join(root, folder);
+        if (directory_make(AT_FDCWD, joined, 0755) < 0)
+                return -EIO;
+        return file_replace(AT_FDCWD, whole, text, strlen(text), 0644);
+}
+
+static int link_to(const char *root, const char *path, const char *target)
+{
+        _cleanup_free_ char *whole = path_join(root, path), *folder = NULL;
+
+        folder = strdup(whole);
+        *strrchr(folder, '/') = 0;
+        if (directory_make(AT_FDCWD, folder, 0755) < 0)
+                return -EIO;
+        return symlink(target, whole) < 0 ? -errno : 0;
+}
+
+static int make_files(const char *sys)
+{
+        static const char *const files[][2] = {
+                { "devices/vda/dev", "254:0\n" },
+                { "devices/vda/size", "53248\n" },
+                { "devices/vda/uevent", "MAJOR=254\nMINOR=0\nDEVNAME=vda\nDEVTYPE=disk\n" },
+                { "devices/vda/device/model", "  Nice Disk  \n" },
+                { "devices/vda/vda2/dev", "254:2\n" },
+                { "devices/vda/vda2/partition", "2\n" },
+                { "devices/vda/vda2/start", "6144\n" },
+                { "devices/vda/vda2/size", "16384\n" },
+                { "devices/vda/vda2/uevent", "DEVNAME=vda2\nDEVTYPE=partition\nPARTN=2\n" },
+                { "devices/dm-0/dev", "253:0\n" },
+                { "devices/dm-0/size", "16384\n" },
+                { "devices/dm-0/uevent", "DEVNAME=dm-0\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(files); i++)
+                if (put(sys, files[i][0], files[i][1]) < 0)
+                        return -EIO;
+        return 0;
+}
+
+static int fixture_make(Fixture *fixture)
+{
+        static const char *const links[][2] = {
+                { "dev/block/254:0", "../../devices/vda" },
+                { "dev/block/254:2", "../../devices/vda/vda2" },
+                { "dev/block/253:0", "../../devices/dm-0" },
+                { "devices/dm-0/slaves/vda2", "../../vda/vda2" },
+                { "class/block/vda", "../../devices/vda" },
+                { "class/block/vda2", "../../devices/vda/vda2" },
+                { "class/block/dm-0", "../../devices/dm-0" },
+        };
+        int r;
+
+        (void)snprintf(fixture->root, sizeof(fixture->root), "/tmp/block-tree-XXXXXX");
+        if (!mkdtemp(fixture->root))
+                return -errno;
+        (void)snprintf(fixture->sys, sizeof(fixture->sys), "%s/sys", fixture->root);
+        (void)snprintf(fixture->dev, sizeof(fixture->dev), "%s/dev", fixture->root);
+        fixture->tree = (BlockTree){ fixture->sys, fixture->dev };
+        r = make_files(fixture->sys);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(links); i++)
+                r = link_to(fixture->sys, links[i][0], links[i][1]);
+        return r < 0 ? r : directory_make(AT_FDCWD, fixture->dev, 0755);
+}
+
+static void fixture_done(Fixture *fixture)
+{
+        if (fixture->root[0])
+                (void)tree_remove(AT_FDCWD, fixture->root);
+}
+
+/* A disk image under a node's name. */
+static int add_node(const Fixture *fixture, const char *name)
+{
+        _cleanup_free_ char *path = path_join(fixture->dev, name);
+        DiskLayout layout = image_layout(512);
+        _cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        return fd < 0 ? -errno : disk_layout_write(&layout, fd, NULL);
+}
+
+#define _cleanup_fixture_ _cleanup_(fixture_done)
+
+TEST(partition_has_place_and_node)
+{
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        _cleanup_free_ char *node = NULL, *model = NULL;
+        uint64_t offset, size;
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_OK(block_partition_place(&fixture.tree, makedev(254, 2), &offset, &size));
+        CHECK_EQ(offset, 3 * MIB);
+        CHECK_EQ(size, 8 * MIB);
+        CHECK_EQ(block_partition_place(&fixture.tree, makedev(254, 0), &offset, &size), -ENODEV);
+        CHECK_OK(block_partition_node(&fixture.tree, makedev(254, 0), 2, &node));
+        CHECK_STR(strrchr(node, '/'), "/vda2");
+        CHECK_EQ(block_partition_node(&fixture.tree, makedev(254, 0), 3, &node), -ENODEV);
+        CHECK_EQ(block_partition_node(&fixture.tree, makedev(8, 0), 1, &node), -ENODEV);
+        CHECK_OK(block_disk_attribute(&fixture.tree, makedev(254, 0), "device/model", &model));
+        CHECK_STR(model, "Nice Disk");
+        CHECK_EQ(block_disk_attribute(&fixture.tree, makedev(254, 0), "device/serial", &model), -ENOENT);
+}
+
+TEST(disk_is_found_from_disk_partition_and_device_mapper)
+{
+        static const unsigned devices[][2] = { { 254, 0 }, { 254, 2 }, { 253, 0 } };
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        char *path = NULL;
+
+        CHECK_OK(fixture_make(&fixture));
+        for (size_t i = 0; i < ELEMENTS(devices); i++) {
+                _cleanup_free_ char *found = NULL;
+
+                CHECK_OK(block_disk_of(&fixture.tree, makedev(devices[i][0], devices[i][1]), &found));
+                CHECK_STR(strrchr(found, '/'), "/vda");
+        }
+        CHECK_EQ(block_disk_of(&fixture.tree, makedev(0, 25), &path), -ENODEV);
+}
+
+TEST(device_that_is_made_from_itself_is_not_followed_for_ever)
+{
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        char *path = NULL;
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_OK(put(fixture.sys, "devices/dm-1/dev", "253:1\n"));
+        CHECK_OK(link_to(fixture.sys, "dev/block/253:1", "../../devices/dm-1"));
+        CHECK_OK(link_to(fixture.sys, "devices/dm-1/slaves/dm-1", "../../dm-1"));
+        CHECK_EQ(block_disk_of(&fixture.tree, makedev(253, 1), &path), -ENODEV);
+}
+
+TEST(disk_is_found_by_partuuid_unless_a_copy_of_it_is_there)
+{
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        _cleanup_free_ char *path = NULL;
+        uint8_t uuid[UUID_SIZE], other[UUID_SIZE] = { 1 };
+
+        memset(uuid, 0xa0, sizeof(uuid)); /* the ESP of image_layout() */
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_EQ(block_disk_with_partuuid(&fixture.tree, uuid, &path), -ENODEV);
+        CHECK_OK(add_node(&fixture, "vda"));
+        CHECK_OK(block_disk_with_partuuid(&fixture.tree, uuid, &path));
+        CHECK_STR(strrchr(path, '/'), "/vda");
+        CHECK_EQ(block_disk_with_partuuid(&fixture.tree, other, &path), -ENODEV);
+        CHECK_OK(add_node(&fixture, "dm-0"));
+        free(TAKE_PTR(path));
+        CHECK_EQ(block_disk_with_partuuid(&fixture.tree, uuid, &path), -ENOTUNIQ);
+        /* A path of a multipath disk is held by it as a whole, and is not the one to use. */
+        CHECK_OK(link_to(fixture.sys, "devices/vda/holders/dm-0", "../../dm-0"));
+        CHECK_OK(block_disk_with_partuuid(&fixture.tree, uuid, &path));
+        CHECK_STR(strrchr(path, '/'), "/dm-0");
+}
+
+TEST(node_names_that_lead_elsewhere_are_not_followed)
+{
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        char *path = NULL;
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_OK(put(fixture.sys, "devices/vda/uevent", "DEVNAME=../etc/shadow\n"));
+        CHECK_EQ(block_disk_of(&fixture.tree, makedev(254, 2), &path), -ENODEV);
+}
+
+TEST_MAIN

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk-image.h"
+#include "install.h"
+#include "strv.h"
+#include "test.h"
+
+/* Bytes in a slot and in var, a hole between. */
+static void fill(int fd)
+{
+        uint8_t block[4096];
+
+        memset(block, 0x5a, sizeof(block));
+        (void)pwrite_full(fd, block, sizeof(block), 3 * MIB + 8192);
+        (void)pwrite_full(fd, block, sizeof(block), 21 * MIB);
+        (void)pwrite_full(fd, block, sizeof(block), 25 * MIB - 4096);
+}
+
+/* A target full of what was there before. */
+static int dirty_target(uint64_t size)
+{
+        int fd = memfd_create("target", MFD_CLOEXEC);
+        _cleanup_free_ uint8_t *chunk = malloc(MIB);
+
+        memset(chunk, 0xdd, MIB);
+        for (uint64_t at = 0; fd >= 0 && at < size; at += MIB)
+                if (pwrite_full(fd, chunk, MIN_OF(size - at, MIB), at) < 0)
+                        return fd_close(fd);
+        return fd;
+}
+
+static int install(int image, int target, InstallResult *ret, Error *error)
+{
+        _cleanup_(install_target_freep) InstallTarget *look = NULL;
+        char image_name[64], target_name[64];
+        int r = install_target_look(image_path(target, target_name), &look, error);
+
+        return r < 0 ? r : install_image(image_path(image, image_name), look, NULL, ret, error);
+}
+
+TEST(image_arrives_whole_with_identifiers_of_its_own)
+{
+        static const unsigned sector_sizes[] = { 512, 4096 };
+
+        for (size_t i = 0; i < ELEMENTS(sector_sizes); i++) {
+                _cleanup_fd_ int image = image_new(sector_sizes[i]), target = -1;
+                _cleanup_(disk_freep) Disk *disk = NULL;
+                DiskLayout layout = image_layout(sector_sizes[i]);
+                InstallResult result;
+                uint8_t *a, *b;
+
+                fill(image);
+                target = dirty_target(40 * MIB);
+                CHECK_OK(install(image, target, &result, NULL));
+                CHECK_EQ(result.var_bytes, 18 * MIB);
+                CHECK_OK(image_open(target, &disk, NULL));
+                CHECK(gpt_report_is_good(&disk->table));
+                CHECK_EQ(disk->sector_size_bytes, sector_sizes[i]);
+                CHECK_EQ(disk->partitions[PARTITION_VAR].size_bytes, 18 * MIB);
+                CHECK_MEM(disk->uuid, result.disk_uuid, UUID_SIZE);
+                for (unsigned role = 0; role < PARTITION_ROLE_MAX; role++) {
+                        bool fresh = role == PARTITION_ESP || role == PARTITION_VAR;
+
+                        CHECK_EQ(memcmp(disk->partitions[role].uuid, layout.partition_uuids[role],
+                                                 UUID_SIZE) != 0,
+                                        fresh);
+                }
+                CHECK(memcmp(disk->uuid, layout.disk_uuid, UUID_SIZE) != 0);
+                a = malloc(24 * MIB);
+                b = malloc(24 * MIB);
+                CHECK(a && b);
+                CHECK_OK(pread_full(image, a, 24 * MIB, MIB));
+                CHECK_OK(pread_full(target, b, 24 * MIB, MIB));
+                CHECK_EQ(memcmp(a, b, 24 * MIB), 0);
+                free(a);
+                free(b);
+        }
+}
+
+TEST(what_must_not_be_written_is_refused_and_the_target_stays_as_it_was)
+{
+        enum { SMALL, CUT_OFF, NO_TABLE, QCOW2, ITSELF, WAYS };
+        static const struct {
+                const char *name;
+                ErrorCode code;
+        } ways[WAYS] = {
+                [SMALL] = { "target-too-small", ERROR_NO_SPACE },
+                [CUT_OFF] = { "image-cut-off", ERROR_CORRUPT },
+                [NO_TABLE] = { "image-without-table", ERROR_CORRUPT },
+                [QCOW2] = { "image-is-qcow2", ERROR_INCOMPATIBLE },
+                [ITSELF] = { "target-is-the-image", ERROR_USAGE },
+        };
+
+        for (int way = 0; way < WAYS; way++) {
+                _cleanup_fd_ int image = image_new(512),
+                                 target = dirty_target(way == SMALL ? 25 * MIB : 40 * MIB);
+                InstallResult result;
+                Error error = { 0 };
+                uint8_t first[2] = { 0 };
+
+                if (way == CUT_OFF)
+                        CHECK_OK(ftruncate(image, (off_t)(25 * MIB)));
+                if (way == NO_TABLE)
+                        CHECK_OK(ftruncate(image, 0));
+                if (way == QCOW2)
+                        CHECK_OK(pwrite_full(image, "QFI\xfb", 4, 0));
+                CHECK_EQ(install(image, way == ITSELF ? image : target, &result, &error) < 0, true);
+                if (error.code != ways[way].code)
+                        TEST_FAIL("%s: %s: %s", ways[way].name, error_code_name(error.code), error.message);
+                CHECK_OK(pread_full(target, first, 2, 0));
+                CHECK_EQ(first[0], 0xdd);
+        }
+}
+
+TEST(what_a_disk_holds_is_told_before_it_is_lost)
+{
+        _cleanup_fd_ int old = image_new(512);
+        _cleanup_(install_target_freep) InstallTarget *target = NULL;
+        char path[64];
+
+        CHECK_OK(install_target_look(image_path(old, path), &target, NULL));
+        CHECK_EQ(target->size_bytes, 26 * MIB);
+        CHECK(!target->is_block_device);
+        CHECK_EQ(strv_length(target->contents), PARTITION_ROLE_MAX);
+        CHECK_STR(target->contents[0], "partition 1 esp, 2.0 MiB");
+        CHECK_STR(target->serial, "");
+}
+
+TEST(no_disk_at_all_is_refused)
+{
+        InstallTarget *target = NULL;
+        Error error = { 0 };
+
+        CHECK_EQ(install_target_look("/dev/null", &target, &error), -EINVAL);
+        CHECK_EQ(error.code, ERROR_USAGE);
+        error_clear(&error);
+        CHECK_EQ(install_target_look("/no/such/disk", &target, &error), -ENOENT);
+        CHECK_EQ(error.code, ERROR_USAGE);
+}
+
+TEST_MAIN
