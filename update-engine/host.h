@@ -56,6 +56,8 @@ typedef struct HostRelease {
 typedef struct HostFacts {
         char image_id[VERSION_MAX + 1], architecture[VERSION_MAX + 1];
         HostRelease running, other;
+        uint8_t running_root_hash[SHA256_SIZE];
+        bool has_running_root_hash;
         bool has_other_slot; /* the disk has a second slot */
         SlotName other_slot;
         uint64_t slot_data_bytes, slot_hash_bytes; /* room in the other slot */

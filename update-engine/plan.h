@@ -73,9 +73,10 @@ typedef struct PlanInput {
         const HostFacts *host;
         const State *state;
         const Channel *channel;
-        const char *wanted_version; /* NULL: the best one */
-        unsigned flags;             /* InstallFlags */
-        uint64_t now;               /* seconds since 1970 */
+        const char *wanted_version;        /* NULL: the best one */
+        unsigned flags;                    /* InstallFlags */
+        uint64_t now;                      /* seconds since 1970 */
+        const uint8_t *running_uki_sha256; /* SHA256_SIZE bytes; NULL: not known, then no delta of the UKI */
 } PlanInput;
 
 /* First step, from the channel alone: fills version and verdict. With PLAN_INSTALL the manifest of

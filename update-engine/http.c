@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http.h"
+
+#include "file.h"
+#include "strv.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define REDIRECTS_MAX 5
+#define ROUNDS_MAX 3              /* through all mirrors without a byte */
+#define LOWEST_RATE UINT64_C(256) /* bytes a second over the whole timeout */
+#define PROGRESS_MS 200
+#define HEADERS_MAX (64 * KIB)
+
+struct HttpClient {
+        HttpOptions options;
+        CURL *curl;
+        size_t mirror;        /* the one in use */
+        uint64_t received;    /* in all */
+        uint64_t reported_ms; /* when progress was last told */
+        char problem[CURL_ERROR_SIZE];
+};
+
+/* One request. */
+typedef struct Transfer {
+        HttpClient *client;
+        Buffer *buffer;        /* http_get() */
+        int fd;                /* http_stream() */
+        uint64_t offset, size; /* asked for; size 0: the whole file */
+        uint64_t done;         /* of `size` */
+        uint64_t skip;         /* to drop: the server sent the file from its start */
+        uint64_t range_first;
+        uint64_t header_bytes;
+        bool has_range, is_begun;
+        int result;                       /* why a callback stopped the transfer */
+        uint64_t window_ms, window_bytes; /* of the rate check */
+} Transfer;
+
+static uint64_t now_ms(void)
+{
+        struct timespec now;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int http_parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last)
+{
+        uint64_t first, last;
+        int used = 0;
+        text += strspn(text, " \t");
+        if (strncasecmp(text, "bytes ", 6) != 0 || strspn(text + 6, "0123456789") == 0)
+                return -EBADMSG;
+        if (strspn(text + 6, "0123456789") > 19 || sscanf(text + 6, "%" SCNu64 "-%n", &first, &used) != 1 ||
+                        used == 0)
+                return -EBADMSG;
+        const char *rest = text + 6 + used;
+        size_t digits = strspn(rest, "0123456789");
+        if (digits == 0 || digits > 19 || rest[digits] != '/' || sscanf(rest, "%" SCNu64, &last) != 1 ||
+                        last < first)
+                return -EBADMSG;
+        *ret_first = first;
+        *ret_last = last;
+        return 0;
+}
+
+static size_t on_header(char *data, size_t one _unused_, size_t size, void *user)
+{
+        static const char name[] = "content-range:";
+        Transfer *transfer = user;
+        char value[128];
+        uint64_t last;
+
+        transfer->header_bytes += size;
+        if (transfer->header_bytes > HEADERS_MAX) {
+                transfer->result = -EBADMSG;
+                return 0;
+        }
+        if (size >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
+                transfer->has_range = false; /* the answer to a redirect */
+        if (size > sizeof(name) && size - sizeof(name) < sizeof(value) - 1 &&
+                        strncasecmp(data, name, sizeof(name) - 1) == 0) {
+                size_t length = size - (sizeof(name) - 1);
+                memcpy(value, data + sizeof(name) - 1, length);
+                value[length] = '\0';
+                transfer->has_range = http_parse_content_range(value, &transfer->range_first, &last) == 0;
+        }
+        return size;
+}
+
+/* Before the first byte of a body: is it what was asked for? */
+static int begin_body(Transfer *transfer)
+{
+        long status = 0;
+        (void)curl_easy_getinfo(transfer->client->curl, CURLINFO_RESPONSE_CODE, &status);
+        transfer->is_begun = true;
+        transfer->skip = 0;
+        if (transfer->size == 0)
+                return status == 200 ? 0 : -EPROTO;
+        uint64_t wanted = transfer->offset + transfer->done;
+        if (status == 206)
+                return transfer->has_range && transfer->range_first == wanted ? 0 : -EPROTO;
+        if (status != 200)
+                return -EPROTO;
+        transfer->skip = wanted; /* a server that knows no ranges */
+        return 0;
+}
+
+static int take_body(Transfer *transfer, const uint8_t *data, size_t size)
+{
+        if (transfer->buffer)
+                return buffer_append(transfer->buffer, data, size);
+        size_t skipped = (size_t)MIN_OF(transfer->skip, size);
+        transfer->skip -= skipped;
+        size_t useful = (size_t)MIN_OF(transfer->size - transfer->done, size - skipped);
+        uint64_t before = now_ms();
+        int r = write_full(transfer->fd, data + skipped, useful);
+        if (r < 0)
+                return r;
+        transfer->window_ms += now_ms() - before; /* waiting for the disk is not the server's fault */
+        transfer->done += useful;
+        return 0;
+}
+
+static void tell_progress(HttpClient *client, bool always)
+{
+        uint64_t now = now_ms();
+        if (!client->options.progress || (!always && now - client->reported_ms < PROGRESS_MS))
+                return;
+        client->reported_ms = now;
+        client->options.progress(client->options.data, client->received);
+}
+
+static size_t on_body(char *data, size_t one _unused_, size_t size, void *user)
+{
+        Transfer *transfer = user;
+        int r = transfer->is_begun ? 0 : begin_body(transfer);
+        if (r >= 0) {
+                transfer->client->received += size;
+                transfer->window_bytes += size;
+                r = take_body(transfer, (const uint8_t *)data, size);
+        }
+        if (r < 0) {
+                transfer->result = r;
+                return 0;
+        }
+        tell_progress(transfer->client, false);
+        /* Everything is there: what the server sends beyond is not read. */
+        return transfer->size > 0 && transfer->done == transfer->size ? 0 : size;
+}
+
+/* Called at least once a second: gives up on a server that sends nothing, or next to nothing. */
+static int on_tick(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+{
+        Transfer *transfer = user;
+        const HttpOptions *options = &transfer->client->options;
+        uint64_t now = now_ms();
+        uint64_t rate = LOWEST_RATE;
+
+        tell_progress(transfer->client, false);
+        if (now < transfer->window_ms || now - transfer->window_ms < options->timeout_seconds * 1000)
+                return 0;
+        if (options->bandwidth_bytes > 0)
+                rate = MIN_OF(rate, options->bandwidth_bytes / 4 + 1);
+        if (transfer->window_bytes < rate * options->timeout_seconds) {
+                transfer->result = -ETIMEDOUT;
+                return 1;
+        }
+        transfer->window_ms = now;
+        transfer->window_bytes = 0;
+        return 0;
+}
+
+static int set_options(HttpClient *client, Transfer *transfer, const char *url)
+{
+        CURL *curl = client->curl;
+        const char *protocols = strncmp(url, "https:", 6) == 0 ? "https" : "http,https";
+        CURLcode failed = CURLE_OK;
+
+        curl_easy_reset(curl);
+#define SET(option, value) failed = failed != CURLE_OK ? failed : curl_easy_setopt(curl, option, value)
+        SET(CURLOPT_URL, url);
+        SET(CURLOPT_PATH_AS_IS, 1L);
+        SET(CURLOPT_PROTOCOLS_STR, "http,https");
+        SET(CURLOPT_REDIR_PROTOCOLS_STR, protocols);
+        SET(CURLOPT_FOLLOWLOCATION, 1L);
+        SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+        SET(CURLOPT_FAILONERROR, 1L);
+        SET(CURLOPT_NOSIGNAL, 1L);
+        SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+        SET(CURLOPT_USERAGENT, "bascule/" BASCULE_VERSION);
+        SET(CURLOPT_CONNECTTIMEOUT, (long)client->options.timeout_seconds);
+        SET(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)client->options.bandwidth_bytes);
+        SET(CURLOPT_ERRORBUFFER, client->problem);
+        SET(CURLOPT_NOPROGRESS, 0L);
+        SET(CURLOPT_XFERINFOFUNCTION, on_tick);
+        SET(CURLOPT_XFERINFODATA, transfer);
+        SET(CURLOPT_HEADERFUNCTION, on_header);
+        SET(CURLOPT_HEADERDATA, transfer);
+        SET(CURLOPT_WRITEFUNCTION, on_body);
+        SET(CURLOPT_WRITEDATA, transfer);
+        struct curl_blob authorities = { (void *)client->options.ca_data, client->options.ca_size,
+                CURL_BLOB_COPY };
+        if (client->options.ca_size > 0)
+                SET(CURLOPT_CAINFO_BLOB, &authorities);
+#undef SET
+        return failed == CURLE_OK ? 0 : -EINVAL;
+}
+
+static int network_error(
+                HttpClient *client, const Transfer *transfer, const char *url, CURLcode code, Error *error)
+{
+        long status = 0;
+        (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (transfer->result == -E2BIG)
+                return error_set(error, ERROR_UNTRUSTED, E2BIG, "%s is longer than it may be", url);
+        if (transfer->result == -EPIPE || transfer->result == -ENOMEM)
+                return error_set(error, ERROR_FAILED, -transfer->result, "cannot pass on %s: %s", url,
+                                strerror(-transfer->result));
+        if (transfer->result == -ETIMEDOUT)
+                return error_set(error, ERROR_NETWORK, ETIMEDOUT,
+                                "the server sent next to nothing for %" PRIu64 " s: %s",
+                                client->options.timeout_seconds, url);
+        if (transfer->result == -EPROTO)
+                return error_set(error, ERROR_NETWORK, EPROTO,
+                                "the server sent another part than was asked for: %s (status %ld)", url,
+                                status);
+        if (code == CURLE_HTTP_RETURNED_ERROR)
+                return error_set(error, ERROR_NETWORK, EREMOTEIO, "the server answers %ld for %s", status,
+                                url);
+        return error_set(error, ERROR_NETWORK, EREMOTEIO, "cannot fetch %s: %s", url,
+                        *client->problem ? client->problem : curl_easy_strerror(code));
+}
+
+/* One request to the present mirror. */
+static int request(HttpClient *client, const char *path, Transfer *transfer, Error *error)
+{
+        const char *base = client->options.mirrors[client->mirror];
+        size_t length = strlen(base);
+        _cleanup_free_ char *url = string_format(
+                        "%s%s%s", base, length > 0 && base[length - 1] == '/' ? "" : "/", path);
+        char range[64];
+        long status = 0;
+
+        if (!url)
+                return error_oom(error);
+        client->problem[0] = '\0';
+        transfer->client = client;
+        transfer->is_begun = transfer->has_range = false;
+        transfer->header_bytes = transfer->window_bytes = 0;
+        transfer->result = 0;
+        transfer->window_ms = now_ms();
+        if (set_options(client, transfer, url) < 0)
+                return error_set(error, ERROR_CONFIG, EINVAL, "libcurl does not take the address %s", url);
+        if (transfer->size > 0) {
+                (void)snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64,
+                                transfer->offset + transfer->done, transfer->offset + transfer->size - 1);
+                if (curl_easy_setopt(client->curl, CURLOPT_RANGE, range) != CURLE_OK)
+                        return error_oom(error);
+        }
+        CURLcode code = curl_easy_perform(client->curl);
+        if (transfer->size > 0 && transfer->done == transfer->size)
+                return 0;
+        (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (code == CURLE_HTTP_RETURNED_ERROR && (status == 403 || status == 404))
+                return error_set(error, ERROR_NETWORK, ENOENT, "the server has no %s", url);
+        if (code == CURLE_OK && transfer->size == 0)
+                return transfer->is_begun || status == 200
+                                       ? 0
+                                       : network_error(client, transfer, url, code, error);
+        if (code == CURLE_OK)
+                return error_set(error, ERROR_NETWORK, EREMOTEIO, "the server closed early: %s", url);
+        return network_error(client, transfer, url, code, error);
+}
+
+int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error)
+{
+        size_t mirrors = strv_length(client->options.mirrors);
+        for (size_t i = 0;; i++) {
+                Error problem = { 0 };
+                Transfer transfer = { .buffer = ret, .fd = -1 };
+                buffer_clear(ret);
+                int r = request(client, path, &transfer, &problem);
+                tell_progress(client, true);
+                if (r >= 0 || (r == -ENOENT && is_absence_normal))
+                        return r;
+                if (r == -ENOMEM || i + 1 >= mirrors) {
+                        if (error && !error_is_set(error))
+                                *error = problem;
+                        return r;
+                }
+                client->mirror = (client->mirror + 1) % mirrors;
+        }
+}
+
+/* Waits 1, 2, 4 s, more or less: many hosts that lost the same server shall not come back in step. */
+static void pause_before(unsigned round)
+{
+        uint64_t ms = (UINT64_C(1000) << round) / 2;
+        ms += (now_ms() * 7919 + (uint64_t)getpid() * 104729) % (ms * 2);
+        struct timespec wait = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+        (void)nanosleep(&wait, NULL);
+}
+
+int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error)
+{
+        Transfer transfer = { .fd = fd, .offset = offset, .size = size };
+        size_t mirrors = strv_length(client->options.mirrors), failures = 0;
+
+        while (transfer.done < size) {
+                Error problem = { 0 };
+                uint64_t before = transfer.done;
+                int r = request(client, path, &transfer, &problem);
+                tell_progress(client, true);
+                if (r >= 0)
+                        break;
+                failures = transfer.done > before ? 1 : failures + 1;
+                size_t enough = r == -ENOENT ? mirrors : mirrors * ROUNDS_MAX;
+                if (r == -ENOMEM || r == -EPIPE || failures >= enough) {
+                        if (error && !error_is_set(error))
+                                *error = problem;
+                        return r;
+                }
+                client->mirror = (client->mirror + 1) % mirrors;
+                if (failures % mirrors == 0)
+                        pause_before((unsigned)(failures / mirrors) - 1);
+        }
+        return 0;
+}
+
+uint64_t http_received_bytes(const HttpClient *client)
+{
+        return client->received;
+}
+
+int http_client_new(const HttpOptions *options, HttpClient **ret, Error *error)
+{
+        if (strv_length(options->mirrors) == 0)
+                return error_set(error, ERROR_CONFIG, EDESTADDRREQ,
+                                "no repository is configured: set Repository= in /etc/bascule/engine.conf");
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+                return error_set(error, ERROR_FAILED, EIO, "libcurl does not start");
+        HttpClient *client = calloc(1, sizeof(*client));
+        if (!client)
+                return error_oom(error);
+        client->options = *options;
+        client->curl = curl_easy_init();
+        if (!client->curl) {
+                free(client);
+                return error_oom(error);
+        }
+        *ret = client;
+        return 0;
+}
+
+HttpClient *http_client_free(HttpClient *client)
+{
+        if (!client)
+                return NULL;
+        curl_easy_cleanup(client->curl);
+        free(client);
+        return NULL;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* GET over libcurl from a list of mirrors, for role fetch only. Servers are hostile: they may hang, trickle,
+ * send too much, another range, another encoding or redirect in circles. Paths are sent as they are given.
+ */
+
+#include "buffer.h"
+#include "error.h"
+
+#define HTTP_MIRRORS_MAX 16
+
+typedef struct HttpClient HttpClient;
+
+typedef struct HttpOptions {
+        char **mirrors;           /* strv of base URLs; borrowed */
+        uint64_t bandwidth_bytes; /* a second; 0: no limit */
+        uint64_t timeout_seconds; /* without progress worth the name */
+        const void *ca_data;      /* PEM certificates; NULL: the system's; borrowed */
+        size_t ca_size;
+        /* Called now and then with the bytes received since the client was made. */
+        void (*progress)(void *data, uint64_t received_bytes);
+        void *data;
+} HttpOptions;
+
+int http_client_new(const HttpOptions *options, HttpClient **ret, Error *error);
+HttpClient *http_client_free(HttpClient *client);
+DEFINE_CLEANUP(HttpClient *, http_client_free)
+
+/* The whole file at BASE/path; the cap of `ret` is the most that is read. Mirrors that fail are left behind
+ * for the client's life. -ENOENT (403 and 404; no Error is set) is an answer when `is_absence_normal`;
+ * otherwise the next mirror is asked. -E2BIG past the cap. ERROR_NETWORK for everything else. */
+int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error);
+
+/* Writes `size` bytes from `offset` of BASE/path to a descriptor. Goes on where a broken connection stopped,
+ * with the next mirror, and with pauses that grow when no mirror brings anything. */
+int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error);
+
+uint64_t http_received_bytes(const HttpClient *client);
+
+/* "bytes FIRST-LAST/TOTAL" or "bytes FIRST-LAST/ *" of a Content-Range header. -EBADMSG. */
+int http_parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last);

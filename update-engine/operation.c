@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "operation.h"
+
+#include <poll.h>
+#include <string.h>
+
+int operation_check(const Operation *operation, Error *error)
+{
+        struct pollfd cancel = { .fd = operation->cancel_fd, .events = POLLIN };
+        if (operation->cancel_fd >= 0 && poll(&cancel, 1, 0) > 0)
+                return error_set(error, ERROR_CANCELLED, ECANCELED, "the operation was cancelled");
+        return 0;
+}
+
+void operation_enter(Operation *operation, EngineEvent event, const char *version, uint64_t total_bytes)
+{
+        operation->progress.done_bytes = 0;
+        operation->progress.total_bytes = total_bytes;
+        if (operation->enter)
+                operation->enter(operation->data, event, version);
+        if (operation->tell)
+                operation->tell(operation->data, &operation->progress);
+}
+
+void operation_tell(Operation *operation, uint64_t done_bytes)
+{
+        operation->progress.done_bytes = done_bytes;
+        if (operation->tell)
+                operation->tell(operation->data, &operation->progress);
+}
+
+static int role_ended(RoleProcess *process, Error *error)
+{
+        int r = role_wait(process, error);
+        return r < 0 ? r : error_set(error, ERROR_FAILED, EPIPE, "a role ended before its work was done");
+}
+
+int operation_receive(Operation *operation, RoleProcess *process, FrameReader *reader, uint64_t timeout_ms,
+                Frame *ret, Error *error)
+{
+        for (;;) {
+                int r = frame_reader_next(reader, ret);
+                if (r < 0)
+                        return error_set(error, ERROR_FAILED, -r, "a role sent a frame that makes no sense");
+                if (r > 0 && ret->type == FRAME_FAILED)
+                        return frame_take_error(ret, error);
+                if (r > 0)
+                        return 0;
+                struct pollfd wait[2] = { { .fd = process->control_fd, .events = POLLIN },
+                        { .fd = operation->cancel_fd, .events = POLLIN } };
+                r = poll(wait, 2, (int)timeout_ms);
+                if (r < 0 && errno != EINTR)
+                        return error_set(error, ERROR_FAILED, errno, "cannot wait: %s", strerror(errno));
+                if (r == 0)
+                        return error_set(error, ERROR_NETWORK, ETIMEDOUT,
+                                        "nothing came from the repository for %u s",
+                                        (unsigned)(timeout_ms / 1000));
+                r = operation_check(operation, error);
+                if (r < 0)
+                        return r;
+                if (!(wait[0].revents & (POLLIN | POLLHUP | POLLERR)))
+                        continue;
+                ssize_t n = frame_reader_fill(reader, process->control_fd);
+                if (n == 0 || n == -ECONNRESET)
+                        return role_ended(process, error);
+                if (n < 0 && n != -EAGAIN)
+                        return error_set(error, ERROR_FAILED, (int)-n, "cannot read from a role: %s",
+                                        strerror((int)-n));
+        }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the steps of an operation share: they run on a thread of their own, report to the loop's thread, and
+ * stop when they are cancelled. */
+
+#include "config.h"
+#include "engine.h"
+#include "frames.h"
+#include "host.h"
+#include "roles.h"
+#include "state.h"
+
+typedef struct OperationProgress {
+        uint64_t done_bytes, total_bytes;
+        uint64_t fetched_bytes, written_bytes; /* of the whole operation */
+} OperationProgress;
+
+/* Everything but `progress` is borrowed and does not change while the operation runs. */
+typedef struct Operation {
+        const Host *host;
+        const Config *config;
+        const State *state;
+        int cancel_fd; /* readable: stop */
+        uint64_t now;  /* seconds since 1970, never behind the latest known time */
+        /* Called on the operation's thread. `version` may be NULL. */
+        void (*enter)(void *data, EngineEvent event, const char *version);
+        void (*tell)(void *data, const OperationProgress *progress);
+        void *data;
+        OperationProgress progress;
+} Operation;
+
+/* -ECANCELED with ERROR_CANCELLED when the operation is to stop. */
+int operation_check(const Operation *operation, Error *error);
+
+void operation_enter(Operation *operation, EngineEvent event, const char *version, uint64_t total_bytes);
+void operation_tell(Operation *operation, uint64_t done_bytes);
+
+/* Waits for a frame from a role. A FRAME_FAILED becomes its Error. Errors beside that: ERROR_CANCELLED;
+ * ERROR_NETWORK when nothing came for timeout_ms; the role's end. The frame is borrowed from the reader. */
+int operation_receive(Operation *operation, RoleProcess *process, FrameReader *reader, uint64_t timeout_ms,
+                Frame *ret, Error *error);

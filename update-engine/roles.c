@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "roles.h"
+
+#include "apply.h"
+#include "fetch.h"
+#include "frames.h"
+#include "sha256.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define ROLE_ARGUMENT "--role="
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13)
+#define UID_NOBODY 65534
+
+static const Role roles[ROLE_NAME_MAX] = {
+        [ROLE_FETCH] = { .name = "fetch",
+                        .user = "bascule-fetch",
+                        .main = fetch_main,
+                        .confine = &confine_fetch,
+                        .address_space_bytes = 512 * MIB, /* mostly reserved: stacks of resolver threads */
+                        .open_files = 64 },
+        [ROLE_APPLY] = { .name = "apply",
+                        .user = "bascule-apply",
+                        .main = apply_main,
+                        .confine = &confine_apply,
+                        .address_space_bytes = 256 * MIB,
+                        .open_files = ROLE_FD_MAX },
+};
+
+/* Everything from here to role_dispatch() runs in the new process, before it has read a byte. */
+
+static int set_limit(int resource, uint64_t value)
+{
+        struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
+        return setrlimit((__rlimit_resource_t)resource, &limit) < 0 ? -errno : 0;
+}
+
+/* Yields to whatever else the machine does. Not being able to is no reason to stop. */
+static void be_idle(void)
+{
+        struct sched_param parameter = { 0 };
+        (void)sched_setscheduler(0, SCHED_IDLE, &parameter);
+        (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+}
+
+static int drop_user(const Role *role)
+{
+        if (geteuid() != 0)
+                return 0;
+        /* A host without its sysusers.d run still parts with its privileges. */
+        const struct passwd *user = getpwnam(role->user);
+        uid_t uid = user ? user->pw_uid : UID_NOBODY;
+        gid_t gid = user ? user->pw_gid : UID_NOBODY;
+        if (uid == 0 || gid == 0)
+                return -EPERM;
+        if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+                return -errno;
+        return setuid(0) == 0 ? -EPERM : 0;
+}
+
+static int enter(const Role *role, Error *error)
+{
+        (void)signal(SIGPIPE, SIG_IGN);
+        be_idle();
+        int r = drop_user(role);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r,
+                                "role %s cannot become user %s: %s; run systemd-sysusers", role->name,
+                                role->user, strerror(-r));
+        /* After the change of user, which would clear the signal. Should the parent be gone before this
+         * call, the control socket is at its end and the role ends at its first read. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
+                        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return error_set(error, ERROR_FAILED, errno, "role %s: %s", role->name, strerror(errno));
+        r = set_limit(RLIMIT_CORE, 0);
+        if (r >= 0)
+                r = set_limit(RLIMIT_NOFILE, role->open_files);
+#if !defined(__SANITIZE_ADDRESS__)
+        if (r >= 0)
+                r = set_limit(RLIMIT_AS, role->address_space_bytes);
+#endif
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "role %s: limits: %s", role->name, strerror(-r));
+        /* OpenSSL reads its configuration when it is used first; later there is no way to. */
+        uint8_t hash[SHA256_SIZE];
+        sha256_of("", 0, hash);
+        return confine_enter(role->confine, error);
+}
+
+bool role_dispatch(int argc, char **argv, int *ret_status)
+{
+        if (argc != 2 || strncmp(argv[1], ROLE_ARGUMENT, strlen(ROLE_ARGUMENT)) != 0)
+                return false;
+        for (size_t i = 0; i < ROLE_NAME_MAX; i++) {
+                if (strcmp(argv[1] + strlen(ROLE_ARGUMENT), roles[i].name) != 0)
+                        continue;
+                Error error = { 0 };
+                int r = enter(&roles[i], &error);
+                if (r < 0) {
+                        (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
+                        *ret_status = EXIT_FAILURE;
+                } else {
+                        *ret_status = roles[i].main();
+                }
+                return true;
+        }
+        *ret_status = ERROR_USAGE;
+        return true;
+}
+
+/* The descriptors are first moved above all fixed numbers, so that no dup2() overwrites one still needed. */
+static int add_descriptors(posix_spawn_file_actions_t *actions, int control, const RoleFd *fds, size_t count)
+{
+        int r = posix_spawn_file_actions_adddup2(actions, control, ROLE_FD_CONTROL);
+        for (size_t i = 0; i < count && r == 0; i++)
+                r = posix_spawn_file_actions_adddup2(actions, fds[i].fd, fds[i].number);
+        /* What is not in use between the fixed numbers is closed as well. */
+        for (int number = ROLE_FD_CONTROL + 1; number < ROLE_FD_MAX && r == 0; number++) {
+                bool is_used = false;
+                for (size_t i = 0; i < count; i++)
+                        is_used |= fds[i].number == number;
+                if (!is_used)
+                        r = posix_spawn_file_actions_addclose(actions, number);
+        }
+        return r == 0 ? posix_spawn_file_actions_addclosefrom_np(actions, ROLE_FD_MAX) : r;
+}
+
+static int spawn(const Role *role, int control, const RoleFd *fds, size_t count, pid_t *ret)
+{
+        char argument[64];
+        (void)snprintf(argument, sizeof(argument), ROLE_ARGUMENT "%s", role->name);
+        char *const argv[] = { (char *)"bascule-role", argument, NULL };
+        char *const environment[] = { (char *)"PATH=/usr/bin", (char *)"LC_ALL=C.UTF-8", NULL };
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, all;
+
+        (void)sigemptyset(&none);
+        (void)sigfillset(&all);
+        int r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawnattr_init(&attributes);
+        if (r != 0) {
+                (void)posix_spawn_file_actions_destroy(&actions);
+                return -r;
+        }
+        r = add_descriptors(&actions, control, fds, count);
+        if (r == 0)
+                r = posix_spawnattr_setsigmask(&attributes, &none);
+        if (r == 0)
+                r = posix_spawnattr_setsigdefault(&attributes, &all);
+        if (r == 0)
+                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        if (r == 0)
+                r = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, argv, environment);
+        (void)posix_spawnattr_destroy(&attributes);
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return -r;
+}
+
+int role_spawn(RoleName name, const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error)
+{
+        const Role *role = &roles[name];
+        int sockets[2];
+        RoleFd moved[ROLE_FD_MAX];
+        size_t count = 0;
+        pid_t pid = 0;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot make a socket: %s", strerror(errno));
+        _cleanup_fd_ int ours = sockets[0], theirs = sockets[1], control = -1;
+        control = fcntl(theirs, F_DUPFD_CLOEXEC, ROLE_FD_MAX);
+        int r = control < 0 ? -errno : 0;
+        for (size_t i = 0; i < fd_count && i < ROLE_FD_MAX && r >= 0; i++) {
+                moved[i] = (RoleFd){ fcntl(fds[i].fd, F_DUPFD_CLOEXEC, ROLE_FD_MAX), fds[i].number };
+                if (moved[i].fd < 0)
+                        r = -errno;
+                else
+                        count++;
+        }
+        if (r >= 0)
+                r = spawn(role, control, moved, count, &pid);
+        for (size_t i = 0; i < count; i++)
+                (void)close(moved[i].fd);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "cannot start role %s: %s", role->name,
+                                strerror(-r));
+        RoleProcess process = { .role = name, .pid = pid, .pid_fd = -1, .control_fd = TAKE_FD(ours) };
+        process.pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (process.pid_fd < 0) {
+                r = -errno;
+                role_stop(&process);
+                return error_set(error, ERROR_FAILED, -r, "cannot watch role %s: %s", role->name,
+                                strerror(-r));
+        }
+        (void)fcntl(process.control_fd, F_SETFL, O_NONBLOCK);
+        *ret = process;
+        return 0;
+}
+
+static int reap(RoleProcess *process, siginfo_t *ret)
+{
+        int r;
+        do
+                r = waitid(P_PID, (id_t)process->pid, ret, WEXITED);
+        while (r < 0 && errno == EINTR);
+        process->pid = 0;
+        process->pid_fd = fd_close(process->pid_fd);
+        process->control_fd = fd_close(process->control_fd);
+        return r < 0 ? -errno : 0;
+}
+
+void role_stop(RoleProcess *process)
+{
+        siginfo_t info;
+        if (process->pid <= 0) {
+                process->control_fd = fd_close(process->control_fd);
+                return;
+        }
+        (void)kill(process->pid, SIGKILL);
+        (void)reap(process, &info);
+}
+
+int role_wait(RoleProcess *process, Error *error)
+{
+        siginfo_t info = { 0 };
+        const char *name = roles[process->role].name;
+        if (process->pid <= 0)
+                return 0;
+        int r = reap(process, &info);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "cannot wait for role %s: %s", name, strerror(-r));
+        if (info.si_code == CLD_EXITED && info.si_status == 0)
+                return 0;
+        if (info.si_code == CLD_EXITED)
+                return error_set(error, ERROR_FAILED, EIO, "role %s ended with status %d", name,
+                                info.si_status);
+        return error_set(error, ERROR_FAILED, EIO, "role %s was killed by signal %d (%s)%s", name,
+                        info.si_status, strsignal(info.si_status),
+                        info.si_status == SIGSYS ? ": it made a system call that it may not make" : "");
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transfer.h"
+
+#include "session.h"
+#include "strv.h"
+#include "transfer-frames.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+
+#define LAST_WORDS_MS 1000 /* that one role has after the other failed */
+#define FRAME_SMALL_MAX (4 * KIB)
+
+/* One side of the pipe. */
+typedef struct Side {
+        RoleProcess process;
+        FrameReader reader;
+        Error error;
+        int result; /* negative errno once it failed */
+} Side;
+
+typedef struct Transfer {
+        Operation *operation;
+        const TransferRequest *request;
+        Side fetch, apply;
+        uint64_t fetched_before, written_before;
+        bool is_applied;
+} Transfer;
+
+static void side_init(Side *side)
+{
+        *side = (Side){ .process = ROLE_PROCESS_NONE, .reader = FRAME_READER(FRAME_SMALL_MAX) };
+}
+
+static void side_done(Side *side)
+{
+        role_stop(&side->process);
+        frame_reader_done(&side->reader);
+}
+
+static void transfer_done(Transfer *transfer)
+{
+        side_done(&transfer->fetch);
+        side_done(&transfer->apply);
+}
+
+static PayloadExpectation expectation(const PayloadReference *payload, uint64_t target_size_bytes)
+{
+        PayloadExpectation expected = { .payload_size_bytes = payload->size_bytes,
+                .index_size_bytes = payload->index_size_bytes,
+                .target_size_bytes = target_size_bytes,
+                .memory_max_bytes = payload->memory_bytes };
+        memcpy(expected.index_sha256, payload->index_sha256, SHA256_SIZE);
+        return expected;
+}
+
+static int send_setup(Transfer *transfer, size_t mirror, Error *error)
+{
+        const TransferRequest *request = transfer->request;
+        ApplySetup setup = { .target_offset = request->target.offset_bytes,
+                .target_size_bytes = request->target.size_bytes,
+                .payload_count = request->payload_count };
+        _cleanup_buffer_ Buffer apply = BUFFER_WITH_CAP(FRAME_SMALL_MAX),
+                                fetch = BUFFER_WITH_CAP(FETCH_SETUP_MAX);
+
+        for (size_t i = 0; i < request->payload_count; i++)
+                setup.payloads[i] = expectation(request->payloads[i].reference, request->target.size_bytes);
+        for (size_t i = 0; i < PAYLOAD_SOURCES_MAX; i++) {
+                const Extent *source = &request->sources[i];
+                if (source->fd >= 0)
+                        setup.sources[i] = (ApplySource){ true, source->offset_bytes, source->size_bytes };
+        }
+        int r = fetch_setup_put(&fetch, transfer->operation->config, mirror, error);
+        if (r < 0)
+                return r;
+        r = apply_setup_put(&apply, &setup);
+        if (r >= 0)
+                r = frame_send(transfer->apply.process.control_fd, FRAME_APPLY_SETUP, &apply);
+        if (r >= 0)
+                r = frame_send(transfer->fetch.process.control_fd, FRAME_FETCH_SETUP, &fetch);
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot give the roles their orders: %s",
+                                       strerror(-r))
+                     : 0;
+}
+
+static int start(Transfer *transfer, size_t mirror, Error *error)
+{
+        const TransferRequest *request = transfer->request;
+        int pipe_fds[2];
+        RoleFd fds[2 + PAYLOAD_SOURCES_MAX];
+        size_t count = 0;
+
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot make a pipe: %s", strerror(errno));
+        _cleanup_fd_ int reading = pipe_fds[0], writing = pipe_fds[1];
+        (void)fcntl(writing, F_SETPIPE_SZ, 1024 * 1024);
+        fds[count++] = (RoleFd){ reading, ROLE_FD_DATA };
+        fds[count++] = (RoleFd){ request->target.fd, ROLE_FD_TARGET };
+        for (int i = 0; i < PAYLOAD_SOURCES_MAX; i++)
+                if (request->sources[i].fd >= 0)
+                        fds[count++] = (RoleFd){ request->sources[i].fd, ROLE_FD_SOURCES + i };
+        int r = role_spawn(ROLE_APPLY, fds, count, &transfer->apply.process, error);
+        if (r < 0)
+                return r;
+        RoleFd data = { writing, ROLE_FD_DATA };
+        r = role_spawn(ROLE_FETCH, &data, 1, &transfer->fetch.process, error);
+        return r < 0 ? r : send_setup(transfer, mirror, error);
+}
+
+/* apply asks for bytes; what it asks for must lie in a payload that it was given. */
+static int on_need(Transfer *transfer, Frame *frame, Error *error)
+{
+        const TransferRequest *request = transfer->request;
+        uint64_t number, offset, size;
+        if (frame_take_u64(frame, &number) < 0 || frame_take_u64(frame, &offset) < 0 ||
+                        frame_take_u64(frame, &size) < 0 || frame_end(frame) < 0 ||
+                        number >= request->payload_count)
+                return error_set(error, ERROR_FAILED, EBADMSG,
+                                "apply asked for something that makes no sense");
+        uint64_t payload_size = request->payloads[number].reference->size_bytes;
+        if (size == 0 || offset > payload_size || size > payload_size - offset)
+                return error_set(error, ERROR_FAILED, EBADMSG,
+                                "apply asked for bytes beyond the end of the payload");
+        _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(FRAME_SMALL_MAX);
+        int r = frame_put_text(&body, request->payloads[number].download_path);
+        if (r >= 0)
+                r = frame_put_u64(&body, offset);
+        if (r >= 0)
+                r = frame_put_u64(&body, size);
+        if (r >= 0)
+                r = frame_send(transfer->fetch.process.control_fd, FRAME_FETCH_STREAM, &body);
+        return r < 0 ? error_set(error, ERROR_NETWORK, -r, "role fetch is gone") : 0;
+}
+
+static int on_apply(Transfer *transfer, Frame *frame, Error *error)
+{
+        Operation *operation = transfer->operation;
+        uint64_t right, written;
+        if (frame->type == FRAME_NEED)
+                return on_need(transfer, frame, error);
+        if ((frame->type != FRAME_PROGRESS && frame->type != FRAME_APPLIED) ||
+                        frame_take_u64(frame, &right) < 0 || frame_take_u64(frame, &written) < 0 ||
+                        right > transfer->request->target.size_bytes)
+                return error_set(error, ERROR_FAILED, EBADMSG, "apply sent a frame that makes no sense");
+        transfer->is_applied = frame->type == FRAME_APPLIED;
+        operation->progress.written_bytes = transfer->written_before + written;
+        operation_tell(operation, right);
+        return 0;
+}
+
+static int on_fetch(Transfer *transfer, Frame *frame, Error *error)
+{
+        uint64_t fetched;
+        if (frame->type == FRAME_STREAMED)
+                return 0;
+        if (frame->type != FRAME_FETCHED || frame_take_u64(frame, &fetched) < 0)
+                return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
+        transfer->operation->progress.fetched_bytes = transfer->fetched_before + fetched;
+        operation_tell(transfer->operation, transfer->operation->progress.done_bytes);
+        return 0;
+}
+
+/* Handles every frame that a side has sent. Its failure is kept in the side. */
+static void pump_side(Transfer *transfer, Side *side, int (*on_frame)(Transfer *, Frame *, Error *))
+{
+        while (side->result == 0) {
+                Frame frame;
+                int r = frame_reader_next(&side->reader, &frame);
+                if (r == 0)
+                        return;
+                if (r < 0)
+                        r = error_set(&side->error, ERROR_FAILED, -r,
+                                        "a role sent a frame that makes no sense");
+                else if (frame.type == FRAME_FAILED)
+                        r = frame_take_error(&frame, &side->error);
+                else
+                        r = on_frame(transfer, &frame, &side->error);
+                side->result = MIN_OF(r, 0);
+        }
+}
+
+static void read_side(Transfer *transfer, Side *side, int (*on_frame)(Transfer *, Frame *, Error *))
+{
+        ssize_t n = frame_reader_fill(&side->reader, side->process.control_fd);
+        if (n > 0)
+                pump_side(transfer, side, on_frame);
+        if (n == -EAGAIN || n > 0)
+                return;
+        if (transfer->is_applied || side->result < 0)
+                return;
+        /* The end of the stream, without a word why. */
+        side->result = role_wait(&side->process, &side->error);
+        if (side->result >= 0)
+                side->result = error_set(
+                                &side->error, ERROR_FAILED, EPIPE, "a role ended before its work was done");
+}
+
+static int poll_sides(Transfer *transfer, int timeout_ms, Error *error)
+{
+        struct pollfd wait[3] = {
+                { .fd = transfer->apply.result < 0 ? -1 : transfer->apply.process.control_fd,
+                                .events = POLLIN },
+                { .fd = transfer->fetch.result < 0 ? -1 : transfer->fetch.process.control_fd,
+                                .events = POLLIN },
+                { .fd = transfer->operation->cancel_fd, .events = POLLIN },
+        };
+        int n = poll(wait, 3, timeout_ms);
+        if (n < 0 && errno != EINTR)
+                return error_set(error, ERROR_FAILED, errno, "cannot wait: %s", strerror(errno));
+        if (n <= 0)
+                return n == 0 ? -ETIMEDOUT : 0;
+        int r = operation_check(transfer->operation, error);
+        if (r < 0)
+                return r;
+        if (wait[0].revents)
+                read_side(transfer, &transfer->apply, on_apply);
+        if (wait[1].revents)
+                read_side(transfer, &transfer->fetch, on_fetch);
+        return 0;
+}
+
+/* Whichever side has the better reason: when one dies, the other one finds its pipe broken. */
+static int choose_error(Transfer *transfer, Error *error)
+{
+        const Side *fetch = &transfer->fetch, *apply = &transfer->apply;
+        bool is_apply_victim = apply->result == 0 || apply->result == -EPIPE;
+        const Side *side = is_apply_victim && fetch->result < 0 ? fetch : apply;
+        if (side->result == 0)
+                side = fetch;
+        if (error && !error_is_set(error))
+                *error = side->error;
+        return side->result;
+}
+
+static int pump(Transfer *transfer, Error *error)
+{
+        const Config *config = transfer->operation->config;
+        size_t mirrors = MAX_OF(strv_length(config->repositories), (size_t)1);
+        uint64_t patience = MIN_OF((config->timeout_seconds * 4 * mirrors + 60) * 1000, (uint64_t)INT32_MAX);
+
+        while (!transfer->is_applied) {
+                bool has_failed = transfer->fetch.result < 0 || transfer->apply.result < 0;
+                if (transfer->fetch.result < 0 && transfer->apply.result < 0)
+                        return choose_error(transfer, error);
+                int r = poll_sides(transfer, has_failed ? LAST_WORDS_MS : (int)patience, error);
+                if (r == -ETIMEDOUT && has_failed)
+                        return choose_error(transfer, error);
+                if (r == -ETIMEDOUT)
+                        return error_set(error, ERROR_NETWORK, ETIMEDOUT,
+                                        "the transfer stood still for %" PRIu64 " s", patience / 1000);
+                if (r < 0)
+                        return r;
+        }
+        return role_wait(&transfer->apply.process, error);
+}
+
+static int attempt(Operation *operation, const TransferRequest *request, size_t mirror, Error *error)
+{
+        _cleanup_(transfer_done) Transfer transfer = { .operation = operation,
+                .request = request,
+                .fetched_before = operation->progress.fetched_bytes,
+                .written_before = operation->progress.written_bytes };
+        side_init(&transfer.fetch);
+        side_init(&transfer.apply);
+        int r = start(&transfer, mirror, error);
+        return r < 0 ? r : pump(&transfer, error);
+}
+
+int transfer_run(Operation *operation, const TransferRequest *request, Error *error)
+{
+        size_t mirrors = MAX_OF(strv_length(operation->config->repositories), (size_t)1);
+        for (size_t mirror = 0;; mirror++) {
+                Error problem = { 0 };
+                int r = attempt(operation, request, mirror, &problem);
+                /* fetch has tried all mirrors for what it could not get; bytes that are wrong only show
+                 * here. */
+                bool may_differ = problem.code == ERROR_UNTRUSTED || problem.code == ERROR_CORRUPT;
+                if (r < 0 && may_differ && mirror + 1 < mirrors)
+                        continue;
+                if (r < 0 && error && !error_is_set(error))
+                        *error = problem;
+                return r;
+        }
+}

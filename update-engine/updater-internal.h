@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files of the updater share: updater.c (the object and its quick operations), updater-job.c (the
+ * thread that does an operation's work), updater-end.c (what is remembered of it), updater-start.c (what
+ * happened since the daemon last ran), updater-reboot.c (the planned reboot). */
+
+#include "check.h"
+#include "updater.h"
+
+#include <pthread.h>
+
+typedef enum JobKind { JOB_CHECK, JOB_INSTALL, JOB_ROLLBACK } JobKind;
+
+#define JOB_EVENTS_MAX 32
+
+/* What the thread tells the loop; under the lock. */
+typedef struct JobNews {
+        EngineEvent events[JOB_EVENTS_MAX];
+        size_t event_count;
+        char version[VERSION_MAX + 1];
+        OperationProgress progress;
+        bool has_ended;
+} JobNews;
+
+typedef struct Job {
+        Updater *updater;
+        JobKind kind;
+        char *version; /* NULL: the best */
+        unsigned flags;
+        bool is_reboot_wanted;
+        UpdaterDone done;
+        void *done_data;
+
+        pthread_t thread;
+        pthread_mutex_t lock;
+        JobNews news;
+        int wake_fd, cancel_fd; /* eventfds */
+        sd_event_source *source;
+
+        /* Copies for the thread. */
+        Operation operation;
+        State *state;
+
+        /* Results, read after the thread has ended. */
+        bool is_prepared; /* something may have been written */
+        int result;
+        Error error;
+        HostFacts facts;
+        CheckResult check;
+        uint64_t started; /* seconds since 1970 */
+} Job;
+
+struct Updater {
+        UpdaterOptions options;
+        sd_event *event;
+        Host *host;
+        Config *config;
+        State *state;
+        int state_fd, lock_fd; /* folder and lock file */
+        UpdaterStatus status;
+        Job *job; /* NULL: none under way */
+        sd_event_source *reboot_timer, *changed_source;
+        bool is_announced; /* the planned reboot */
+        bool is_reload_wanted;
+        uint64_t rate_time_ms, rate_bytes; /* last sample */
+};
+
+/* updater.c */
+uint64_t clock_seconds(void);
+uint64_t clock_ms(void);
+/* Lets `changed` be called soon. */
+void updater_touch(Updater *updater);
+/* Writes state.json. A failure is kept as the last error. */
+void updater_save(Updater *updater);
+/* Feeds the state machine and does what it says. ERROR_BUSY and ERROR_NOTHING_TO_DO when it refuses. */
+int updater_step(Updater *updater, EngineEvent event, Error *error);
+/* Takes over facts, notes a bless that happened meanwhile. */
+void updater_set_facts(Updater *updater, const HostFacts *facts);
+/* One line of history; detail may be NULL. */
+void updater_note(Updater *updater, HistoryKind kind, const char *version, const char *detail);
+
+/* updater-job.c */
+int job_start(Updater *updater, JobKind kind, const char *version, unsigned flags, bool reboot,
+                UpdaterDone done, void *data, Error *error);
+void job_cancel(Job *job);
+/* Cancels, waits for the thread, frees. */
+Job *job_free(Job *job);
+
+/* updater-end.c: the thread has ended. Takes the job. */
+void updater_job_ended(Updater *updater, Job *job);
+
+/* updater-start.c */
+void updater_notice_boot(Updater *updater);
+
+/* updater-reboot.c */
+void updater_plan_reboot(Updater *updater, bool always);
+void updater_drop_reboot(Updater *updater);
