@@ -9,19 +9,16 @@
  * Private keys are read when they first sign, so a passphrase is asked for only if it is needed. Which role
  * a key may sign for is what the trusted root says, never its file name. */
 
-#include "error.h"
+#include "passphrase.h"
 #include "tuf-role.h"
 
 #include <jansson.h>
 
-/* Where the passphrase of encrypted keys comes from; all NULL: a prompt on the terminal. */
-typedef struct PassphraseSource {
-        const char *file;    /* its first line */
-        const char *command; /* an agent: a program (with arguments, no shell) that prints it; gets the key's
-                              * file name as its last argument */
-} PassphraseSource;
-
 typedef struct KeyRing KeyRing;
+
+#define KEY_FILE_SUFFIX ".pem"
+#define KEY_PUBLIC_SUFFIX ".pub"
+#define KEY_URI_SUFFIX ".uri"
 
 /* All keys of a folder. The strings of `passphrase` (may be NULL) must outlive the ring. */
 int key_ring_load(const char *folder, const PassphraseSource *passphrase, KeyRing **ret, Error *error);

@@ -10,6 +10,11 @@ int main(int argc, char **argv)
                                 verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",
                                 verb_recipe },
+                { "keys", "init|show|rotate|revoke|root-next|root-publish DIR",
+                                "Make and change signing keys and the root metadata", verb_keys },
+                { "refresh", "REPO", "Sign a repository's timestamp and snapshot anew", verb_refresh },
+                { "sign", "FILE", "Add root signatures to a root metadata file", verb_sign },
+                { "verify", "REPO", "Check a whole repository as a client would", verb_verify },
                 { 0 },
         };
 

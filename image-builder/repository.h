@@ -30,10 +30,11 @@ typedef struct Repository Repository;
 typedef struct RepositoryPolicy {
         int64_t now;                             /* seconds since 1970; 0: the clock */
         uint64_t lifetime_seconds[TUF_ROLE_MAX]; /* 0: the default above */
+        bool resign_revoked; /* sign anew what only revoked keys vouch for; look at what it lists first */
 } RepositoryPolicy;
 
-/* Makes the folder with nothing in it but the root metadata of a key folder ("root.json" and every earlier
- * N.root.json). -EEXIST when it already is a repository. The first repository_publish() makes the rest. */
+/* Makes the folder with nothing in it but the root metadata of a key folder (every N.root.json). -EEXIST
+ * when it already is a repository. The first repository_publish() makes the rest. */
 int repository_create(const char *path, const char *keys_folder, Error *error);
 
 /* Opens a repository to read or change it. At most one process can have it open to write: -EBUSY with
@@ -75,14 +76,27 @@ const RepositoryTarget *repository_target(const Repository *repository, size_t n
 /* NULL when it is not listed. */
 const RepositoryTarget *repository_find_target(const Repository *repository, const char *target_path);
 
+/* Whether the present root still vouches for a role's metadata. If it does not, since a root that revoked
+ * keys was published, clients stand still until the role is signed anew with
+ * RepositoryPolicy.resign_revoked. */
+bool repository_is_revoked(const Repository *repository, TufRole role);
+
+/* Version and time of expiry of a role's metadata as it is on disk. -ENOENT while it was never signed. */
+int repository_role(const Repository *repository, TufRole role, uint64_t *ret_version, int64_t *ret_expires);
+
 /* Signs what changed and publishes it. Needs enough keys in the ring to reach the thresholds of targets (if
  * targets changed, or were never signed), snapshot and timestamp: otherwise -ENOKEY with ERROR_UNTRUSTED,
- * and nothing is published. `policy` may be NULL. Does nothing if nothing changed. */
+ * and nothing is published. -EKEYREVOKED with ERROR_UNTRUSTED when a role must be signed anew and the policy
+ * does not say so. `policy` may be NULL. Does nothing if nothing changed. */
 int repository_publish(Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error);
 
 /* Signs a new timestamp, and a new snapshot when the present one is past half of its lifetime, whether or
  * not anything changed. What cron calls. */
 int repository_refresh(Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error);
+
+/* Signs targets, snapshot and timestamp anew although nothing changed, to prolong them. */
+int repository_resign_targets(
+                Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error);
 
 /* Publishes the next root (from the ceremony: `keys root-next`, `sign`): verified against the present one,
  * and its own keys, then put in as metadata/N.root.json. */

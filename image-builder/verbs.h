@@ -7,4 +7,8 @@
 #define PROGRAM_NAME "bascule-image"
 
 int verb_payload(int argc, char **argv);
+int verb_keys(int argc, char **argv);
 int verb_recipe(int argc, char **argv);
+int verb_refresh(int argc, char **argv);
+int verb_sign(int argc, char **argv);
+int verb_verify(int argc, char **argv);

@@ -15,7 +15,8 @@ struct TufClient {
         TufStore store;
         int64_t now;
         TufMetadata *trusted[TUF_ROLE_MAX]; /* root is always there */
-        /* Loaded since the last refresh. A search adds at most half of it, and so never moves what it borrowed. */
+        /* Loaded since the last refresh. A search adds at most half of it, and so never moves what it
+         * borrowed. */
         TufDelegated delegated[2 * TUF_DELEGATIONS_MAX];
         size_t delegated_count;
 };
@@ -24,11 +25,12 @@ struct TufClient {
 int tuf_client_fetch(TufClient *client, const char *role, uint64_t version, Buffer *ret, Error *error);
 
 /* ERROR_UNTRUSTED when the metadata has expired. */
-int tuf_client_check_expiry(const TufClient *client, const char *what, const TufMetadata *metadata, Error *error);
+int tuf_client_check_expiry(
+                const TufClient *client, const char *what, const TufMetadata *metadata, Error *error);
 
-/* The role's metadata as the snapshot pins it, signed as `keys` and `signers` say: from the store if what is there
- * holds, else fetched and saved. `name` is "targets" or a delegated role's. */
-int tuf_client_load_targets(TufClient *client, const char *name, const TufKeys *keys, const TufSigners *signers,
-                TufMetadata **ret, Error *error);
+/* The role's metadata as the snapshot pins it, signed as `keys` and `signers` say: from the store if what is
+ * there holds, else fetched and saved. `name` is "targets" or a delegated role's. */
+int tuf_client_load_targets(TufClient *client, const char *name, const TufKeys *keys,
+                const TufSigners *signers, TufMetadata **ret, Error *error);
 
 void tuf_client_forget_delegated(TufClient *client);

@@ -215,19 +215,6 @@ static int compare_snapshots(const TufMetadata *old, const TufMetadata *new, Err
         return 0;
 }
 
-/* Length and hashes as the referring metadata gives them, before anything is parsed. */
-static int check_file_info(const char *what, const TufFileInfo *info, const Buffer *bytes, Error *error)
-{
-        if (info->has_size && bytes->size != info->size_bytes)
-                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
-                                "%s is %zu bytes long where %llu are signed for", what, bytes->size,
-                                (unsigned long long)info->size_bytes);
-        if (info->has_hashes && !tuf_hashes_match(&info->hashes, bytes->data, bytes->size))
-                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
-                                "%s does not have the hashes that are signed for it", what);
-        return 0;
-}
-
 static int check_version(
                 const char *what, const TufFileInfo *info, const TufMetadata *metadata, Error *error)
 {
@@ -252,7 +239,7 @@ static int check_snapshot(const TufClient *client, const TufFileInfo *info, cons
                 const Buffer *bytes, TufMetadata **ret, Error *error)
 {
         _cleanup_(tuf_metadata_freep) TufMetadata *new = NULL;
-        int r = check_file_info("snapshot", info, bytes, error);
+        int r = tuf_file_info_check("snapshot", info, bytes->data, bytes->size, error);
 
         if (r >= 0)
                 r = tuf_metadata_parse("snapshot", TUF_ROLE_SNAPSHOT, bytes->data, bytes->size, &new, error);
@@ -299,7 +286,7 @@ static int check_targets(const TufClient *client, const char *name, const TufFil
                 Error *error)
 {
         _cleanup_(tuf_metadata_freep) TufMetadata *new = NULL;
-        int r = check_file_info(name, info, bytes, error);
+        int r = tuf_file_info_check(name, info, bytes->data, bytes->size, error);
 
         if (r >= 0)
                 r = tuf_metadata_parse(name, TUF_ROLE_TARGETS, bytes->data, bytes->size, &new, error);

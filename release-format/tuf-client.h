@@ -20,10 +20,10 @@
 #define TUF_ROOT_ROTATIONS_MAX 256 /* roots fetched in one refresh */
 #define TUF_DELEGATIONS_MAX 32     /* delegated roles visited in one search */
 
-/* Brings the file of that name ("2.root.json", "timestamp.json", "3.targets.json") from the metadata folder of
- * the repository into `ret`, whose cap is the most that may be read. The names of delegated roles are
- * percent-encoded, so a name never holds a '/' and can be put in a URL, or be a file's, as it is. -ENOENT: the
- * server says it is not there (HTTP 403 and 404). -E2BIG: longer than the cap. */
+/* Brings the file of that name ("2.root.json", "timestamp.json", "3.targets.json") from the metadata folder
+ * of the repository into `ret`, whose cap is the most that may be read. The names of delegated roles are
+ * percent-encoded, so a name never holds a '/' and can be put in a URL, or be a file's, as it is. -ENOENT:
+ * the server says it is not there (HTTP 403 and 404). -E2BIG: longer than the cap. */
 typedef struct TufTransport {
         int (*fetch)(void *data, const char *name, Buffer *ret, Error *error);
         void *data;
@@ -41,10 +41,11 @@ typedef struct TufStore {
 
 typedef struct TufClient TufClient;
 
-/* `now` in seconds since 1970 is fixed for the whole client (section 5.1); INT64_MIN means that nothing expires, for
- * who is told to accept expired metadata or is about to sign it anew. Loads and checks the trusted root
- * from the store, which must be there: no root means refuse. */
-int tuf_client_new(const TufTransport *transport, const TufStore *store, int64_t now, TufClient **ret, Error *error);
+/* `now` in seconds since 1970 is fixed for the whole client (section 5.1); INT64_MIN means that nothing
+ * expires, for who is told to accept expired metadata or is about to sign it anew. Loads and checks the
+ * trusted root from the store, which must be there: no root means refuse. */
+int tuf_client_new(const TufTransport *transport, const TufStore *store, int64_t now, TufClient **ret,
+                Error *error);
 TufClient *tuf_client_free(TufClient *client);
 DEFINE_CLEANUP(TufClient *, tuf_client_free)
 
@@ -68,9 +69,9 @@ typedef struct TufTarget {
         bool has_sha512;
 } TufTarget;
 
-/* Section 5.6.7: finds a target through the delegations, after a refresh. -ENOENT with ERROR_UNTRUSTED when no
- * trusted role lists it. -EBADMSG with ERROR_UNTRUSTED when it is listed with a kind of hash that we do not
- * know, or when a role on the way could not be verified, which ends the search. */
+/* Section 5.6.7: finds a target through the delegations, after a refresh. -ENOENT with ERROR_UNTRUSTED when
+ * no trusted role lists it. -EBADMSG with ERROR_UNTRUSTED when it is listed with a kind of hash that we do
+ * not know, or when a role on the way could not be verified, which ends the search. */
 int tuf_client_find_target(TufClient *client, const char *path, TufTarget **ret, Error *error);
 TufTarget *tuf_target_free(TufTarget *target);
 DEFINE_CLEANUP(TufTarget *, tuf_target_free)

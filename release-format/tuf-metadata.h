@@ -92,6 +92,11 @@ const TufKey *tuf_keys_find(const TufKeys *keys, const char *keyid);
 /* What a snapshot says of role `name`. -ENOENT (no Error) when it does not list it. */
 int tuf_snapshot_find(const TufMetadata *snapshot, const char *name, TufFileInfo *ret);
 
+/* Length and hashes of a file, before it is parsed, as far as `info` gives them. -EBADMSG with
+ * ERROR_UNTRUSTED; `what` names the file. */
+int tuf_file_info_check(
+                const char *what, const TufFileInfo *info, const void *data, size_t size, Error *error);
+
 /* What a targets file says of a target: size and hashes. -ENOENT (no Error) when it does not list it. */
 int tuf_targets_find(const TufMetadata *targets, const char *path, uint64_t *ret_size_bytes,
                 TufHashes *ret_hashes);

@@ -80,6 +80,19 @@ int tuf_parse_file_info(const json_t *object, TufFileInfo *ret, Error *error)
         return r;
 }
 
+int tuf_file_info_check(
+                const char *what, const TufFileInfo *info, const void *data, size_t size, Error *error)
+{
+        if (info->has_size && size != info->size_bytes)
+                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
+                                "%s is %zu bytes long where %llu are signed for", what, size,
+                                (unsigned long long)info->size_bytes);
+        if (info->has_hashes && !tuf_hashes_match(&info->hashes, data, size))
+                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
+                                "%s does not have the hashes that are signed for it", what);
+        return 0;
+}
+
 int tuf_parse_timestamp(TufMetadata *metadata, Error *error)
 {
         json_t *meta, *object;
