@@ -3,7 +3,7 @@
 /* For tests: makes an EROFS image from a tar archive with the builder's own code, and lists an image with
  * its own reader, one line a name, so that other programs' view of the same image can be compared with it.
  *
- *   erofs-tool make ARCHIVE IMAGE [PREVIOUS]
+ *   erofs-tool make ARCHIVE IMAGE [PREVIOUS]      erofs-tool normalise ARCHIVE IMAGE [PREVIOUS]
  *   erofs-tool list IMAGE                         erofs-tool same OLD NEW */
 
 #include "buffer.h"
@@ -12,6 +12,7 @@
 #include "erofs-writer.h"
 #include "file.h"
 #include "hex.h"
+#include "normalise.h"
 #include "options.h"
 #include "sha256.h"
 #include "tar.h"
@@ -31,7 +32,22 @@ static int open_image(const char *path, int *ret_fd, ErofsImage **ret, Error *er
         return erofs_open(fd, ret, error);
 }
 
-static int make(char **arguments, Error *error)
+/* As the builder does with what packages made. */
+static int make_host(Tree *tree, Error *error)
+{
+        _cleanup_tree_kernel_ TreeKernel kernel = { 0 };
+        _cleanup_free_ char *image = NULL;
+        size_t size;
+
+        int r = normalise_drop_state(tree, error);
+        if (r >= 0)
+                r = normalise_find_kernel(tree, &kernel, error);
+        if (r >= 0)
+                r = normalise_take_kernel(tree, &kernel, &image, &size, error);
+        return r < 0 ? r : normalise_tree(tree, &(NormaliseOptions){ .epoch = EPOCH }, error);
+}
+
+static int make(char **arguments, bool normalise, Error *error)
 {
         ErofsOptions options = { .uuid = { 1, 2, 3 }, .epoch = EPOCH };
         _cleanup_erofs_plan_ ErofsPlan *plan = NULL;
@@ -44,7 +60,7 @@ static int make(char **arguments, Error *error)
                 return error_set(error, ERROR_IO, errno, "cannot open: %s", strerror(errno));
         int r = tar_read(tree, archive, &(TarOptions){ .allow_devices = true }, error);
         if (r >= 0)
-                r = tree_set_times(tree, EPOCH);
+                r = normalise ? make_host(tree, error) : tree_set_times(tree, EPOCH);
         if (r >= 0 && arguments[2])
                 r = open_image(arguments[2], &old, &previous, error);
         options.previous = previous;
@@ -130,8 +146,8 @@ int main(int argc, char **argv)
         Error error = { 0 };
         int r = -EINVAL;
 
-        if (argc >= 4 && strcmp(argv[1], "make") == 0)
-                r = make(argv + 2, &error);
+        if (argc >= 4 && (strcmp(argv[1], "make") == 0 || strcmp(argv[1], "normalise") == 0))
+                r = make(argv + 2, argv[1][0] == 'n', &error);
         else if (argc == 3 && strcmp(argv[1], "list") == 0)
                 r = list(argv[2], &error);
         else if (argc == 4 && strcmp(argv[1], "same") == 0)
