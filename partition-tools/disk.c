@@ -155,6 +155,29 @@ static int check_roles(const Disk *disk, Error *error)
         return 0;
 }
 
+/* libfdisk and gpt.c choose a copy each. Where a table can be read in two ways, what one of them shows may
+ * not be what the other would write back: neither is to be trusted then. */
+static int check_agreement(const Disk *disk, const Gpt *gpt, Error *error)
+{
+        for (unsigned role = 0; role < PARTITION_ROLE_MAX; role++) {
+                const Partition *partition = &disk->partitions[role];
+                GptEntry entry;
+
+                if (!partition->exists)
+                        continue;
+                if (!gpt_get(gpt, partition->number - 1, &entry) ||
+                                entry.first_lba * disk->sector_size_bytes != partition->offset_bytes ||
+                                (entry.last_lba - entry.first_lba + 1) * disk->sector_size_bytes !=
+                                                partition->size_bytes ||
+                                memcmp(entry.uuid, partition->uuid, UUID_SIZE) != 0)
+                        return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                        "the copies of the partition table contradict each other at "
+                                        "partition %u",
+                                        partition->number);
+        }
+        return gpt_check(gpt, error);
+}
+
 static int read_table(Disk *disk, int fd, Error *error)
 {
         _cleanup_(fdisk_unref_contextp) struct fdisk_context *context = NULL;
@@ -176,7 +199,9 @@ static int read_table(Disk *disk, int fd, Error *error)
                                                                : "the protective MBR is gone "
                                                                  "(\"bascule-disk repair\" can mend it)");
         r = read_partitions(disk, context, error);
-        return r < 0 ? r : check_roles(disk, error);
+        if (r >= 0)
+                r = check_roles(disk, error);
+        return r < 0 ? r : check_agreement(disk, gpt, error);
 }
 
 int disk_open(const char *path, Disk **ret, Error *error)
@@ -226,10 +251,25 @@ static int require_partition(const Disk *disk, PartitionRole role, Error *error)
                         partition_role_name(role));
 }
 
+static int find_node(const Disk *disk, PartitionRole role, char **ret, Error *error)
+{
+        struct stat status;
+        int r;
+
+        if (stat(disk->path, &status) < 0)
+                return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", disk->path,
+                                strerror(errno));
+        r = block_partition_node(&block_tree_default, status.st_rdev, disk->partitions[role].number, ret);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "%s: partition %u (%s) has no device node: %s",
+                                disk->path, disk->partitions[role].number, partition_role_name(role),
+                                strerror(-r));
+        return 0;
+}
+
 int disk_partition_node(const Disk *disk, PartitionRole role, char **ret_path, Error *error)
 {
         _cleanup_free_ char *node = NULL;
-        struct stat status;
         int r = require_partition(disk, role, error);
 
         if (r < 0)
@@ -237,43 +277,50 @@ int disk_partition_node(const Disk *disk, PartitionRole role, char **ret_path, E
         if (!disk->is_block_device)
                 return error_set(error, ERROR_USAGE, ENOTBLK,
                                 "%s is a file: its partitions have no device nodes", disk->path);
-        if (stat(disk->path, &status) < 0)
-                return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", disk->path,
-                                strerror(errno));
-        r = block_partition_node(&block_tree_default, status.st_rdev, disk->partitions[role].number, &node);
-        if (r < 0)
-                return error_set(error, ERROR_IO, -r, "%s: partition %u (%s) has no device node: %s",
-                                disk->path, disk->partitions[role].number, partition_role_name(role),
-                                strerror(-r));
-        r = check_node(disk, role, node, error);
+        r = find_node(disk, role, &node, error);
+        if (r >= 0)
+                r = check_node(disk, role, node, error);
         if (r < 0)
                 return r;
         *ret_path = TAKE_PTR(node);
         return 0;
 }
 
+/* Where to open a partition: its node, or a part of the whole disk. A device that is not scanned for
+ * partitions has no nodes; reading past that is harmless, writing would go behind the back of whoever scans
+ * it next. */
+static int choose_place(const Disk *disk, PartitionRole role, int flags, char **ret_node, Error *error)
+{
+        Error reason = { 0 };
+        int r;
+
+        if (!disk->is_block_device)
+                return 0;
+        r = disk_partition_node(disk, role, ret_node, &reason);
+        if (r == -ENODEV && (flags & O_ACCMODE) == O_RDONLY)
+                return 0;
+        if (r < 0 && error)
+                *error = reason;
+        return r;
+}
+
 int disk_open_partition(const Disk *disk, PartitionRole role, int flags, Extent *ret, Error *error)
 {
         _cleanup_free_ char *node = NULL;
-        const char *path = disk->path;
-        uint64_t offset_bytes;
+        const char *path;
         int fd, r = require_partition(disk, role, error);
 
+        if (r >= 0)
+                r = choose_place(disk, role, flags, &node, error);
         if (r < 0)
                 return r;
-        offset_bytes = disk->partitions[role].offset_bytes;
-        if (disk->is_block_device) {
-                r = disk_partition_node(disk, role, &node, error);
-                if (r < 0)
-                        return r;
-                path = node;
-                offset_bytes = 0;
-        }
+        path = node ? node : disk->path;
         fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
                 return error_set(error, errno == EACCES || errno == EPERM ? ERROR_PERMISSION : ERROR_IO,
                                 errno, "cannot open %s (%s): %s", path, partition_role_name(role),
                                 strerror(errno));
-        *ret = (Extent){ fd, offset_bytes, disk->partitions[role].size_bytes };
+        *ret = (Extent){ fd, node ? 0 : disk->partitions[role].offset_bytes,
+                disk->partitions[role].size_bytes };
         return 0;
 }
