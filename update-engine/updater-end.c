@@ -69,6 +69,7 @@ void updater_job_ended(Updater *updater, Job *job)
         /* The thread is done: this only collects it. */
         (void)pthread_join(job->thread, NULL);
         job->thread = 0;
+        updater_take_progress(updater, &job->operation.progress);
         updater->status.last_error = (Error){ 0 };
         if (job->result < 0 && !error_is_set(&job->error))
                 (void)error_set(&job->error, ERROR_FAILED, -job->result, "%s", strerror(-job->result));

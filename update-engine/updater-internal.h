@@ -83,6 +83,7 @@ void updater_note(Updater *updater, HistoryKind kind, const char *version, const
 /* updater-job.c */
 int job_start(Updater *updater, JobKind kind, const char *version, unsigned flags, bool reboot,
                 UpdaterDone done, void *data, Error *error);
+void updater_take_progress(Updater *updater, const OperationProgress *news);
 void job_cancel(Job *job);
 /* Cancels, waits for the thread, frees. */
 Job *job_free(Job *job);

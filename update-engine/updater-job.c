@@ -76,7 +76,7 @@ static void *thread_main(void *data)
 }
 
 /* On the loop. */
-static void take_progress(Updater *updater, const OperationProgress *news)
+void updater_take_progress(Updater *updater, const OperationProgress *news)
 {
         UpdaterProgress *progress = &updater->status.progress;
         uint64_t now = clock_ms(), elapsed = now - updater->rate_time_ms;
@@ -113,7 +113,7 @@ static int on_wake(sd_event_source *source, int fd, uint32_t revents, void *data
         if (*news.version)
                 (void)snprintf(updater->status.operation_version, sizeof(updater->status.operation_version),
                                 "%s", news.version);
-        take_progress(updater, &news.progress);
+        updater_take_progress(updater, &news.progress);
         updater_touch(updater);
         if (news.has_ended) {
                 updater->job = NULL;

@@ -162,7 +162,7 @@ int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
         if (r >= 0)
                 r = state_load(updater->state_fd, &updater->state, &was_bad, error);
         if (r >= 0)
-                r = updater_refresh(updater, error);
+                r = host_read_facts(updater->host, &updater->status.host, error);
         if (r < 0)
                 return r;
         if (was_bad)
@@ -170,6 +170,8 @@ int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
                                 "state.json could not be read; it was set aside as state.json.bad and the "
                                 "ledger starts anew");
         updater_notice_boot(updater);
+        HostFacts facts = updater->status.host;
+        updater_set_facts(updater, &facts);
         sync_status(updater);
         *ret = TAKE_PTR(updater);
         return 0;
