@@ -3,23 +3,30 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <time.h>
+
+#define LOCK_POLLS 300
+#define LOCK_POLL_NANOSECONDS 100000000L /* 30 s in all */
 
 struct Esp {
         int fd;       /* the root folder */
         int mount_fd; /* the mount, attached nowhere: its last descriptor unmounts it. -1 for a folder */
+        int lock_fd;  /* the device, locked; -1 for a folder */
 };
 
-static int esp_new(int fd, int mount_fd, Esp **ret, Error *error)
+static int esp_new(int fd, int mount_fd, int lock_fd, Esp **ret, Error *error)
 {
         Esp *esp = malloc(sizeof(Esp));
 
         if (!esp) {
                 (void)fd_close(fd);
                 (void)fd_close(mount_fd);
+                (void)fd_close(lock_fd);
                 return error_oom(error);
         }
-        *esp = (Esp){ .fd = fd, .mount_fd = mount_fd };
+        *esp = (Esp){ .fd = fd, .mount_fd = mount_fd, .lock_fd = lock_fd };
         *ret = esp;
         return 0;
 }
@@ -44,10 +51,36 @@ static int configure(int context_fd, const char *device, bool writable)
         return r;
 }
 
+/* Our own programs take turns: engine, bless and an administrator's command mount with different options,
+ * and the kernel would give the later one what the earlier one asked for, or refuse. */
+static int lock_device(const char *device, int *ret_fd)
+{
+        _cleanup_fd_ int fd = open(device, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        if (fd < 0)
+                return -errno;
+        for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+                struct timespec pause = { .tv_nsec = LOCK_POLL_NANOSECONDS };
+
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                if (i >= LOCK_POLLS)
+                        return -EBUSY;
+                (void)nanosleep(&pause, NULL);
+        }
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 int esp_open(const char *device, bool writable, Esp **ret, Error *error)
 {
-        _cleanup_fd_ int context_fd = fsopen("vfat", FSOPEN_CLOEXEC), mount_fd = -1, fd = -1;
-        int r;
+        _cleanup_fd_ int context_fd = -1, mount_fd = -1, fd = -1, lock_fd = -1;
+        int r = lock_device(device, &lock_fd);
+
+        if (r < 0)
+                return error_set(error, r == -EBUSY ? ERROR_BUSY : ERROR_IO, -r,
+                                "Cannot lock the boot partition %s: %s.", device, strerror(-r));
+        context_fd = fsopen("vfat", FSOPEN_CLOEXEC);
 
         if (context_fd < 0)
                 return error_set(error, errno == EPERM ? ERROR_PERMISSION : ERROR_MISSING_TOOL, errno,
@@ -67,7 +100,7 @@ int esp_open(const char *device, bool writable, Esp **ret, Error *error)
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "Cannot open the boot partition %s: %s.", device,
                                 strerror(errno));
-        return esp_new(TAKE_FD(fd), TAKE_FD(mount_fd), ret, error);
+        return esp_new(TAKE_FD(fd), TAKE_FD(mount_fd), TAKE_FD(lock_fd), ret, error);
 }
 
 int esp_open_folder(const char *path, Esp **ret, Error *error)
@@ -77,7 +110,7 @@ int esp_open_folder(const char *path, Esp **ret, Error *error)
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "Cannot open the boot folder %s: %s.", path,
                                 strerror(errno));
-        return esp_new(fd, -1, ret, error);
+        return esp_new(fd, -1, -1, ret, error);
 }
 
 int esp_fd(const Esp *esp)
@@ -92,6 +125,7 @@ Esp *esp_close(Esp *esp)
         (void)syncfs(esp->fd);
         (void)fd_close(esp->fd);
         (void)fd_close(esp->mount_fd);
+        (void)fd_close(esp->lock_fd);
         free(esp);
         return NULL;
 }

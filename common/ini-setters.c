@@ -134,3 +134,8 @@ int ini_set_lines(void *data, const IniKey *key, const char *value, IniPlace pla
 {
         return append_list(data, key, value, error, strv_append);
 }
+
+int ini_ignore(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
+{
+        return 0;
+}

@@ -86,16 +86,35 @@ static int unknown(IniPlace place, const char *kind, const char *word, const cha
 static int check_section(const IniKey *keys, const char *section, IniPlace place, Error *error)
 {
         for (const IniKey *key = keys; key->section; key++)
-                if (strcmp(key->section, section) == 0)
+                if (strcmp(key->section, section) == 0 || strcmp(key->section, "*") == 0)
                         return 0;
         return unknown(place, "section", section, suggest_from_table(keys, NULL, section), error);
+}
+
+static bool equal(const char *a, const char *b)
+{
+        return strcmp(a, b) == 0;
+}
+
+/* The entry for a key: its own, or else one that takes any. */
+static const IniKey *find_key(const IniKey *keys, const char *section, const char *name)
+{
+        for (const IniKey *key = keys; key->section; key++)
+                if (equal(key->section, section) && equal(key->name, name))
+                        return key;
+        for (const IniKey *key = keys; key->section; key++)
+                if (equal(key->name, "*") && (equal(key->section, section) || equal(key->section, "*")))
+                        return key;
+        return NULL;
 }
 
 static int assign(const IniKey *keys, const char *section, char *line, IniPlace place, void *data,
                 Error *error)
 {
         char *equals = strchr(line, '=');
+        const IniKey *key;
         char *name, *value;
+        int r;
 
         if (!equals)
                 return error_set(error, ERROR_CONFIG, EINVAL,
@@ -108,15 +127,11 @@ static int assign(const IniKey *keys, const char *section, char *line, IniPlace 
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "%s:%u: \"%.100s\" stands before the first [Section]", place.file,
                                 place.line, name);
-        for (const IniKey *key = keys; key->section; key++) {
-                int r;
-
-                if (strcmp(key->section, section) != 0 || strcmp(key->name, name) != 0)
-                        continue;
-                r = key->set(data, key, value, place, error);
-                return r < 0 ? error_prefix(error, r, "%s:%u: %s=", place.file, place.line, name) : 0;
-        }
-        return unknown(place, "key", name, suggest_from_table(keys, section, name), error);
+        key = find_key(keys, section, name);
+        if (!key)
+                return unknown(place, "key", name, suggest_from_table(keys, section, name), error);
+        r = key->set(data, key, value, place, error);
+        return r < 0 ? error_prefix(error, r, "%s:%u: %s=", place.file, place.line, name) : 0;
 }
 
 typedef struct Reader {

@@ -7,8 +7,10 @@
  * The syntax is that of systemd.syntax(7) without quoting rules.
  *
  * A file is read against a const table of the keys that are known. An unknown section or key is an error
- * that names file and line and suggests the nearest known name. Files may be hostile: size, line length
- * and line count are capped. */
+ * that names file and line and suggests the nearest known name, unless the table says otherwise: an entry
+ * whose name is "*" takes the keys of its section that no other entry names, and one whose section is "*" as
+ * well takes all others (for a program that needs a few keys of another's file). Files may be hostile:
+ * size, line length and line count are capped. */
 
 #include "error.h"
 
@@ -59,6 +61,8 @@ int ini_set_size(void *data, const IniKey *key, const char *value, IniPlace plac
 int ini_set_unsigned(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 int ini_set_seconds(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 int ini_set_words(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
+/* Takes any value and does nothing. */
+int ini_ignore(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 /* As ini_set_words, but each value is one item, white space and all. */
 int ini_set_lines(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 

@@ -206,4 +206,24 @@ TEST(file_replace_leaves_no_temporary_file)
         CHECK_EQ(stat(folder, &status), -1);
 }
 
+TEST(ini_takes_what_a_table_leaves_open)
+{
+        typedef struct {
+                char *value;
+        } Values;
+        static const IniKey keys[] = { { "A", "Known", ini_set_string, offsetof(Values, value) },
+                { "A", "*", ini_ignore, 0 }, { 0 } };
+        static const IniKey all[] = { { "A", "Known", ini_set_string, offsetof(Values, value) },
+                { "*", "*", ini_ignore, 0 }, { 0 } };
+        static const char text[] = "[A]\nOther=1\nKnown=2\n", other[] = "[B]\nKnown=3\n";
+        Values values = { 0 };
+
+        CHECK_OK(ini_parse("x", text, strlen(text), keys, &values, NULL));
+        CHECK_STR(values.value, "2");
+        CHECK_EQ(ini_parse("x", other, strlen(other), keys, &values, NULL), -EINVAL);
+        CHECK_OK(ini_parse("x", other, strlen(other), all, &values, NULL));
+        CHECK_STR(values.value, "2");
+        free(values.value);
+}
+
 TEST_MAIN

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* bascule-health (docs/man/bascule-health.8.scd): runs the health checks, reports, and gives up a release on
+ * trial that does not pass them. */
+
+#include "booted.h"
+#include "file.h"
+#include "health-checks.h"
+#include "json.h"
+#include "log.h"
+#include "options.h"
+#include "strv.h"
+#include "trial.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#define REPORT_NAME "health.json"
+#define REPORT_MAX (4 * MIB)
+#define TIMEOUT_DEFAULT 120
+#define TIMEOUT_MAX 86400
+
+typedef struct Arguments {
+        char **folders; /* owned */
+        const char *runtime_folder, *state_folder;
+        const char *give_up; /* a reason */
+        uint64_t timeout_seconds;
+        bool deadline, no_reboot;
+} Arguments;
+
+static void arguments_done(Arguments *arguments)
+{
+        arguments->folders = strv_free(arguments->folders);
+}
+
+/* On trial: note and reboot, or with --no-reboot only note. Otherwise there is nothing that could be given
+ * up. */
+static int give_up(const Arguments *arguments, const Booted *booted, const char *reason, Error *error)
+{
+        TrialFailure failure = { .time_seconds = (uint64_t)time(NULL) };
+
+        if (!trial_is_running(arguments->runtime_folder))
+                return 0;
+        memcpy(failure.version, booted->version, sizeof(failure.version));
+        (void)snprintf(failure.reason, sizeof(failure.reason), "%s", reason);
+        log_error("release %s is given up: %s", booted->version, reason);
+        if (!arguments->no_reboot)
+                trial_give_up(arguments->state_folder, &failure);
+        return trial_failure_write(arguments->state_folder, &failure, error);
+}
+
+static int write_report(const Arguments *arguments, const HealthReport *report, const Booted *booted,
+                bool is_trial, Error *error)
+{
+        _cleanup_free_ char *path = path_join(arguments->runtime_folder, REPORT_NAME), *text = NULL;
+        int r = path ? health_format(report, booted->version, is_trial, &text) : -ENOMEM;
+
+        if (r >= 0)
+                r = file_replace(AT_FDCWD, path, text, strlen(text), 0644);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot write %s: %s.", path ? path : REPORT_NAME,
+                                       strerror(-r))
+                     : 0;
+}
+
+static void log_report(const HealthReport *report)
+{
+        for (size_t i = 0; i < report->count; i++) {
+                const HealthCheck *check = &report->checks[i];
+
+                if (check->result == HEALTH_PASSED)
+                        log_info("%s: passed", check->name);
+                else
+                        log_error("%s: %s (status %d)", check->name, health_result_name(check->result),
+                                        check->status);
+        }
+        if (report->count == 0)
+                log_notice("there are no health checks");
+}
+
+static int check_health(const Arguments *arguments, const Booted *booted, Error *error)
+{
+        static const char *const folders[] = { "/etc/bascule/health.d", "/usr/lib/bascule/health.d", NULL };
+        bool is_trial = trial_is_running(arguments->runtime_folder);
+        _cleanup_health_report_ HealthReport report = { 0 };
+        char reason[TRIAL_REASON_MAX];
+        int r = health_collect(arguments->folders ? (const char *const *)arguments->folders : folders,
+                        &report, error);
+
+        if (r >= 0)
+                r = health_run(&report, booted->version, is_trial, (unsigned)arguments->timeout_seconds,
+                                STDOUT_FILENO, error);
+        if (r < 0)
+                return r;
+        log_report(&report);
+        r = write_report(arguments, &report, booted, is_trial, error);
+        if (r < 0 || report.is_healthy)
+                return r;
+        health_reason(&report, reason, sizeof(reason));
+        r = give_up(arguments, booted, reason, error);
+        return r < 0 ? r : error_set(error, ERROR_FAILED, EIO, "This host is not healthy: %s", reason);
+}
+
+/* Whether an earlier run in this boot found the host healthy. */
+static bool was_healthy(const Arguments *arguments)
+{
+        _cleanup_free_ char *path = path_join(arguments->runtime_folder, REPORT_NAME), *text = NULL;
+        _cleanup_json_ json_t *object = NULL;
+        size_t size;
+
+        return path && file_read(AT_FDCWD, path, REPORT_MAX, &text, &size) >= 0 &&
+               json_parse(text, size, REPORT_MAX, path, &object, NULL) >= 0 &&
+               json_is_true(json_object_get(object, "healthy"));
+}
+
+static int run(const Arguments *arguments, Error *error)
+{
+        Booted booted;
+        int r = booted_read(arguments->runtime_folder, &booted, error);
+
+        if (r < 0)
+                return r;
+        if (arguments->give_up)
+                return give_up(arguments, &booted, arguments->give_up, error);
+        if (arguments->deadline)
+                return was_healthy(arguments)
+                                       ? 0
+                                       : give_up(arguments, &booted,
+                                                         "The host did not become healthy in time.", error);
+        return check_health(arguments, &booted, error);
+}
+
+int main(int argc, char **argv)
+{
+        _cleanup_(arguments_done) Arguments arguments = {
+                .runtime_folder = BOOTED_FOLDER,
+                .state_folder = TRIAL_STATE_FOLDER,
+                .timeout_seconds = TIMEOUT_DEFAULT,
+        };
+        const Option options[] = {
+                { "timeout", 't', OPTION_NUMBER, &arguments.timeout_seconds, "SECONDS",
+                                "for each check (120)" },
+                { "folder", 'f', OPTION_LIST, &arguments.folders, "FOLDER",
+                                "look for checks there instead; may repeat, most important first" },
+                { "give-up", 0, OPTION_STRING, &arguments.give_up, "REASON",
+                                "if on trial, give the release up" },
+                { "deadline", 0, OPTION_FLAG, &arguments.deadline, NULL,
+                                "if on trial and not found healthy yet, give the release up" },
+                { "no-reboot", 0, OPTION_FLAG, &arguments.no_reboot, NULL, "note the failure only" },
+                { "runtime-folder", 0, OPTION_STRING, &arguments.runtime_folder, "FOLDER",
+                                "instead of " BOOTED_FOLDER },
+                { "state-folder", 0, OPTION_STRING, &arguments.state_folder, "FOLDER",
+                                "instead of " TRIAL_STATE_FOLDER },
+                { 0 },
+        };
+        Error error = { 0 };
+        char **rest;
+        int count, r;
+        bool help = false;
+
+        log_open("bascule-health");
+        r = options_parse(argc, argv, options, &rest, &count, &help, &error);
+        if (r >= 0 && help) {
+                options_print_help("bascule-health", "[OPTION...]", "Runs the health checks of this host.",
+                                options);
+                return 0;
+        }
+        if (r >= 0 && (count > 0 || arguments.timeout_seconds == 0 ||
+                                      arguments.timeout_seconds > TIMEOUT_MAX))
+                r = error_set(&error, ERROR_USAGE, EINVAL,
+                                "bascule-health takes no arguments but options, and a timeout of 1 to %d "
+                                "seconds.",
+                                TIMEOUT_MAX);
+        if (r >= 0)
+                r = run(&arguments, &error);
+        return program_exit("bascule-health", r, &error, false);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The trial of a release: from its first boot until it is blessed, or given up. /run/bascule/trial exists
+ * while the running release is on trial (bascule-init makes it when the loader counted the entry). What made
+ * a trial fail is left in /var/lib/bascule/trial-failure.json for the engine of the release that is booted
+ * instead, which notes it in its ledger and clears the file. */
+
+#include "boot.h"
+#include "error.h"
+
+#define TRIAL_STATE_FOLDER "/var/lib/bascule"
+#define TRIAL_REASON_MAX 1024
+
+/* Whether the running release is on trial. `runtime_folder` is BOOTED_FOLDER but for tests. */
+bool trial_is_running(const char *runtime_folder);
+
+/* Ends the trial well: takes the counter off the entry, then removes the mark. Success when there is no
+ * trial. Also for the engine's Bless method. */
+int trial_bless(const BootBackend *backend, int esp_fd, const char *image_id, const char *version,
+                const char *runtime_folder, Error *error);
+
+typedef struct TrialFailure {
+        char version[VERSION_MAX + 1];
+        char reason[TRIAL_REASON_MAX]; /* a sentence; quotes what a check printed, so it is hostile: control
+                                        * bytes are '?' */
+        uint64_t time_seconds;         /* since 1970 */
+} TrialFailure;
+
+/* Replaces the note; on disk when it returns. */
+int trial_failure_write(const char *state_folder, const TrialFailure *failure, Error *error);
+/* -ENOENT, without an Error, when there is no note; -EBADMSG for one that makes no sense. */
+int trial_failure_read(const char *state_folder, TrialFailure *ret, Error *error);
+/* Success when there is none. */
+int trial_failure_clear(const char *state_folder);
+
+/* Notes the failure if it can, and reboots: first by asking systemd, which ends services in order but waits
+ * for none, then by itself. Does not return. */
+_noreturn_ void trial_give_up(const char *state_folder, const TrialFailure *failure);
