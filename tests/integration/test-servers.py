@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that are down, wrong, slow or malicious: a clear sentence, the right code, nothing bootable that should
+not be, and a second run that finishes."""
+import time
+
+from harness import servers
+from harness.tap import run, test
+
+PAYLOAD = r"/payloads/"
+MANIFEST = r"manifest\.json"
+TIMESTAMP = r"timestamp\.json"
+
+
+def _expect(world, pattern, act, codes, times=None, settle=True):
+    """One update against a server with that rule: it fails with one of `codes` and leaves nothing; then the
+    server behaves and the same command finishes."""
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    host = world.host(one, server.url)
+    host.configure(update="Timeout=1s")
+    host.start()
+    before = host.fingerprint()
+    server.rule(pattern, act, times)
+    result = host.cli("update", "--wait")
+    assert result.status in codes, (result.status, result.err)
+    assert len(result.sentence) > 30, result.err
+    host.assert_not_bootable(two)
+    assert host.fingerprint() == before
+    status = host.status()
+    assert status["state"] == "idle" and status["last_error_message"], status
+    if settle:
+        server.behave()
+        again = host.cli("update", "--wait")
+        assert again.status == 0, again.err
+        host.assert_installed(two)
+        assert host.fingerprint() == before
+    return result
+
+
+@test
+def server_down(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.nginx(world.repository(one, two))
+    host = world.host(one, server.url).start()
+    server.stop()
+    begun = time.monotonic()
+    result = host.cli("update", "--wait")
+    assert result.status == 8 and server.url.split("//")[1].split(":")[0] in result.sentence, (result.status, result.err)
+    assert time.monotonic() - begun < 30
+    server.start()
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
+
+
+@test
+def the_next_mirror_is_asked(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.nginx(world.repository(one, two))
+    host = world.host(one, "http://127.0.0.1:%d" % servers.free_port())
+    host.configure(update="Repository=" + server.url)
+    host.start()
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+@test
+def no_repository_is_configured(world):
+    host = world.host(world.image("1"), "http://127.0.0.1:9")
+    host.configure(update="Repository=")
+    host.start()
+    result = host.cli("check")
+    assert result.status == 3 and "Repository=" in result.sentence, (result.status, result.err)
+
+
+@test
+def metadata_404(world):
+    _expect(world, TIMESTAMP, servers.status(404), {8, 9})
+
+
+@test
+def metadata_500(world):
+    _expect(world, TIMESTAMP, servers.status(500), {8})
+
+
+@test
+def payload_404(world):
+    _expect(world, PAYLOAD, servers.status(404), {8})
+
+
+@test
+def payload_500(world):
+    _expect(world, PAYLOAD, servers.status(500), {8})
+
+
+@test
+def manifest_404(world):
+    _expect(world, MANIFEST, servers.status(404), {8, 9})
+
+
+@test
+def metadata_truncated(world):
+    _expect(world, TIMESTAMP, servers.truncate(100), {8, 9})
+
+
+@test
+def payload_truncated(world):
+    _expect(world, PAYLOAD, servers.truncate(70000), {8})
+
+
+@test
+def payload_cut_now_and_then_goes_on(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    host = world.host(one, server.url).start()
+    server.rule(PAYLOAD, servers.truncate(900000), times=2)
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+@test
+def metadata_with_a_wrong_byte(world):
+    _expect(world, TIMESTAMP, servers.flip(200), {9})
+
+
+@test
+def manifest_with_a_wrong_byte(world):
+    _expect(world, MANIFEST, servers.flip(150), {9})
+
+
+@test
+def payload_index_with_a_wrong_byte(world):
+    _expect(world, PAYLOAD, servers.flip(20), {9})
+
+
+@test
+def payload_with_a_wrong_byte(world):
+    _expect(world, PAYLOAD, servers.flip(200000), {9, 10})
+
+
+@test
+def metadata_longer_than_it_may_be(world):
+    _expect(world, TIMESTAMP, servers.longer(1 << 20), {8, 9})
+
+
+@test
+def manifest_longer_than_signed(world):
+    _expect(world, MANIFEST, servers.longer(5), {8, 9})
+
+
+@test
+def payload_shorter_than_signed(world):
+    _expect(world, PAYLOAD, servers.shorter(5000), {8, 9})
+
+
+@test
+def a_stalled_server_is_given_up(world):
+    begun = time.monotonic()
+    _expect(world, PAYLOAD, servers.stall(50000), {8}, settle=False)
+    assert time.monotonic() - begun < 40
+
+
+@test
+def a_stalled_metadata_server_is_given_up(world):
+    begun = time.monotonic()
+    _expect(world, TIMESTAMP, servers.stall(10), {8}, settle=False)
+    assert time.monotonic() - begun < 30
+
+
+@test
+def a_slow_server_is_waited_for(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    host = world.host(one, server.url)
+    host.configure(update="Timeout=1s")
+    host.start()
+    server.rule(PAYLOAD, servers.slow(1500000))
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+@test
+def a_server_without_ranges_is_no_harm(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    host = world.host(one, server.url).start()
+    server.rule(PAYLOAD, servers.ignore_range())
+    result = host.cli("update", "--wait")
+    assert result.status in (0, 8), (result.status, result.err)
+    if result.status == 0:
+        host.assert_installed(two)
+    else:
+        host.assert_not_bootable(two)
+
+
+@test
+def endless_redirects_end(world):
+    _expect(world, TIMESTAMP, servers.redirect_forever(), {8})
+
+
+@test
+def the_bandwidth_limit_holds(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    host.configure(update="BandwidthLimit=1M")
+    host.start()
+    size = host.cli("plan", "--json").json["fetch_bytes"]
+    begun = time.monotonic()
+    assert host.cli("update", "--wait").status == 0
+    assert time.monotonic() - begun > 0.6 * size / (1 << 20) - 0.5
+    host.assert_installed(two)
+
+
+if __name__ == "__main__":
+    run()

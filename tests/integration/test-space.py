@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""No room: said before the first byte is written, with what is missing."""
+import os
+
+from harness.tap import need_root, run, test
+
+
+def _no_space(world, host, words, two):
+    before, entries = host.fingerprint(), host.entries()
+    other_slot = host.read("root-b") + host.read("root-b-verity")
+    result = host.cli("update", "--wait")
+    assert result.status == 7, (result.status, result.err)
+    for word in words:
+        assert word in result.sentence, result.err
+    plan = host.cli("plan", "--json").json
+    assert plan["code"] == "no-space", plan
+    assert host.fingerprint() == before and host.entries() == entries
+    assert host.read("root-b") + host.read("root-b-verity") == other_slot, "something was written"
+    host.assert_not_bootable(two)
+
+
+@test
+def slot_too_small(world):
+    one, two = world.image("1"), world.image("2", size=7 << 20)
+    host = world.host(one, world.nginx(world.repository(one, two)).url).start()
+    _no_space(world, host, ["slot"], two)
+
+
+@test
+def esp_full(world):
+    need_root("to mount a small filesystem")
+    one, two = world.image("1"), world.image("2")
+    esp = world.small_filesystem(640)
+    host = world.host(one, world.nginx(world.repository(one, two)).url, esp=esp)
+    filler = os.path.join(esp, "filler")
+    with open(filler, "wb") as file:
+        file.write(b"x" * (200 << 10))
+    host.start()
+    _no_space(world, host, ["ESP"], two)
+    os.unlink(filler)
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+@test
+def an_old_entry_makes_room_on_the_esp(world):
+    """The release that the install replaces is counted as free room, and is removed first."""
+    need_root("to mount a small filesystem")
+    one, two, zero = world.image("1"), world.image("2"), world.image("0")
+    esp = world.small_filesystem(760)
+    host = world.host(one, world.nginx(world.repository(one, two)).url, esp=esp)
+    host.put_release(zero, "b")
+    host.start()
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+    host.assert_not_bootable(zero)
+
+
+@test
+def var_full(world):
+    need_root("to mount a small filesystem")
+    one, two = world.image("1"), world.image("2")
+    state = world.small_filesystem(2048)
+    host = world.host(one, world.nginx(world.repository(one, two)).url, state=state)
+    host.start()
+    filler = os.path.join(state, "filler")
+    with open(filler, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+        except OSError:
+            pass
+    before = host.fingerprint()
+    result = host.cli("update", "--wait")
+    assert result.status == 7 and (state in result.sentence or "/var" in result.sentence), (result.status, result.err)
+    host.assert_not_bootable(two)
+    assert host.fingerprint() == before
+    os.unlink(filler)
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+@test
+def state_that_cannot_be_read_is_set_aside(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    with open(host.state + "/state.json", "wb") as file:
+        file.write(b"{\"format\": 1, \"ledger\": [")
+    host.start()
+    assert os.path.exists(host.state + "/state.json.bad")
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
+
+
+if __name__ == "__main__":
+    run()

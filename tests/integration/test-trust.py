@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What must not be believed, and what policy refuses."""
+import json
+import os
+import shutil
+
+from harness.repository import make_keys
+from harness.tap import run, test
+
+
+def _refused(world, repository, codes, words=(), arguments=(), target="2", image=None):
+    one = world.image("1")
+    host = world.host(image or one, world.nginx(repository).url).start()
+    before, entries = host.fingerprint(), host.entries()
+    other_slot = host.read("root-b") + host.read("root-b-verity")
+    result = host.cli("update", "--wait", *arguments)
+    assert result.status in codes, (result.status, result.err)
+    for word in words:
+        assert word in result.sentence, result.err
+    assert len(result.sentence) > 25, result.err
+    assert host.fingerprint() == before and host.entries() == entries
+    assert host.read("root-b") + host.read("root-b-verity") == other_slot, "something was written"
+    return host
+
+
+def _edit_json(path, change):
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    change(content)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+
+
+@test
+def no_signature(world):
+    repository = world.repository(world.image("1"), world.image("2"))
+    for name in repository.files("timestamp.json"):
+        _edit_json(os.path.join(repository.folder, name), lambda content: content["signatures"].clear())
+    _refused(world, repository, {9}, ["timestamp"])
+
+
+@test
+def a_changed_signature(world):
+    def change(content):
+        content["signatures"][0]["sig"] = content["signatures"][0]["sig"][::-1]
+
+    repository = world.repository(world.image("1"), world.image("2"))
+    for name in repository.files("targets.json"):
+        _edit_json(os.path.join(repository.folder, name), change)
+    _refused(world, repository, {9})
+
+
+@test
+def the_wrong_key(world):
+    folder = world.new_folder("keys") + "/other"
+    make_keys(world, folder)
+    _refused(world, world.repository(world.image("1"), world.image("2"), keys=folder), {9})
+
+
+@test
+def no_trusted_root(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    host.describe(one, TrustedRoot=host.folder + "/nowhere.json")
+    host.start()
+    before = host.fingerprint()
+    result = host.cli("update", "--wait")
+    assert result.status in (3, 9) and "root" in result.sentence, (result.status, result.err)
+    assert host.fingerprint() == before
+    host.assert_not_bootable(two)
+
+
+@test
+def an_older_repository_than_seen_before(world):
+    one, two, three = world.image("1"), world.image("2"), world.image("3")
+    repository = world.repository(one, two)
+    old = repository.folder + ".old"
+    shutil.copytree(repository.folder, old)
+    repository.release(three)
+    server = world.nginx(repository)
+    host = world.host(one, server.url).start()
+    assert host.cli("check").status == 0
+    shutil.rmtree(repository.folder)
+    shutil.move(old, repository.folder)
+    result = host.cli("update", "--wait")
+    assert result.status == 9 and len(result.sentence) > 25, (result.status, result.err)
+    host.assert_not_bootable(two)
+
+
+@test
+def another_architecture(world):
+    repository = world.repository(world.image("1"), world.image("2", architecture="arm64"))
+    _refused(world, repository, {4, 5, 12})
+    _refused(world, repository, {5, 12}, ["2"], ["--version", "2"])
+
+
+@test
+def another_image_id(world):
+    repository = world.repository(world.image("1", image_id="other-host"), world.image("2", image_id="other-host"))
+    _refused(world, repository, {12}, ["other-host"])
+
+
+@test
+def an_older_version(world):
+    repository = world.repository(world.image("1"), world.image("2"))
+    _refused(world, repository, {4}, image=world.image("2"))
+    _refused(world, repository, {5}, ["older"], ["--version", "1"], image=world.image("2"))
+
+
+@test
+def an_older_version_when_asked(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(two, world.nginx(world.repository(one, two)).url).start()
+    result = host.cli("update", "--wait", "--version", "1", "--allow-older")
+    assert result.status == 0, result.err
+    host.assert_installed(one)
+
+
+@test
+def a_version_that_is_not_offered(world):
+    _refused(world, world.repository(world.image("1"), world.image("2")), {4, 5}, ["7"], ["--version", "7"])
+
+
+@test
+def a_host_of_unknown_users_may_only_look(world):
+    """A caller that is neither root nor the daemon's user, where there is no polkit to ask."""
+    from harness.tap import need_root  # pylint: disable=import-outside-toplevel
+    need_root("to become another user")
+    import subprocess  # pylint: disable=import-outside-toplevel
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url).start()
+    os.chmod(world.folder, 0o755)
+    os.chmod(world.bus_address.split("=")[1].split(",")[0], 0o777)
+
+    def as_nobody(*arguments):
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               world.program("update-engine/bascule"), *arguments],
+                              env=dict(os.environ, BASCULE_BUS=world.bus_address), capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+
+    looked = as_nobody("status")
+    assert looked.returncode == 0, looked.stderr
+    for verb in (["update", "--wait"], ["rollback"], ["pin"], ["cancel"], ["bless"], ["ledger", "clear", "1"]):
+        refused = as_nobody(*verb)
+        assert refused.returncode == 14, (verb, refused.returncode, refused.stderr)
+    host.assert_not_bootable(two)
+
+
+if __name__ == "__main__":
+    run()
