@@ -103,10 +103,10 @@ class Image:
 
     def describe(self):
         return {
-            "format": 1, "image_id": self.image_id, "version": self.version, "architecture": self.architecture,
-            "root": {"file": "root.erofs", "size": len(self.root), "sha256": hashlib.sha256(self.root).hexdigest(),
-                     "verity_file": "root.verity", "salt": self.salt.hex(), "root_hash": self.root_hash.hex()},
+            "format": 1, "id": self.image_id, "version": self.version, "architecture": self.architecture,
+            "root": {"file": "root.erofs", "size": len(self.root), "sha256": hashlib.sha256(self.root).hexdigest()},
             "uki": {"file": "image.efi", "size": len(self.uki), "sha256": hashlib.sha256(self.uki).hexdigest()},
+            "verity": {"file": "root.verity", "root-hash": self.root_hash.hex(), "salt": self.salt.hex()},
             "packages": [],
         }
 

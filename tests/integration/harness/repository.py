@@ -13,7 +13,7 @@ def bascule_image(world, *arguments):
 
 
 def make_keys(world, folder):
-    bascule_image(world, "keys", "create", folder)
+    bascule_image(world, "keys", "init", folder)
 
 
 class Repository:
