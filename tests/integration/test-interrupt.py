@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two at once, stopped in the middle, killed at any moment: nothing that runs is touched and a rerun finishes."""
+import glob
 import random
 import signal
 import time
@@ -153,7 +154,7 @@ def the_children_end_with_the_daemon(world):
 
 def _children(pid):
     found = []
-    for path in __import__("glob").glob("/proc/[0-9]*/stat"):
+    for path in glob.glob("/proc/[0-9]*/stat"):
         try:
             with open(path, encoding="ascii", errors="replace") as file:
                 fields = file.read().rsplit(")", 1)[1].split()
@@ -212,7 +213,7 @@ def server_goes_away_and_comes_back(world):
     one, two = world.image("1"), world.image("2")
     server = world.hostile(world.repository(one, two))
     host = world.host(one, server.url).start()
-    server.rule("/payloads/", servers.truncate(400000), times=1)
+    server.rule("/payloads/", servers.cut(400000), times=1)
     server.rule("/payloads/", servers.status(503), times=1)
     result = host.cli("update", "--wait")
     assert result.status in (0, 8), (result.status, result.err)

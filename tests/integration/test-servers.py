@@ -114,7 +114,7 @@ def payload_cut_now_and_then_goes_on(world):
     one, two = world.image("1"), world.image("2")
     server = world.hostile(world.repository(one, two))
     host = world.host(one, server.url).start()
-    server.rule(PAYLOAD, servers.truncate(900000), times=2)
+    server.rule(PAYLOAD, servers.cut(900000), times=3)
     result = host.cli("update", "--wait")
     assert result.status == 0, result.err
     host.assert_installed(two)

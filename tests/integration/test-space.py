@@ -20,6 +20,18 @@ def _no_space(world, host, words, two):
     host.assert_not_bootable(two)
 
 
+def _fill(path):
+    """Writes until there is no room left."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(fd, b"x" * 4096)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
 @test
 def slot_too_small(world):
     one, two = world.image("1"), world.image("2", size=7 << 20)
@@ -63,17 +75,11 @@ def an_old_entry_makes_room_on_the_esp(world):
 def var_full(world):
     need_root("to mount a small filesystem")
     one, two = world.image("1"), world.image("2")
-    state = world.small_filesystem(2048)
+    state = world.small_filesystem(24 << 10)
     host = world.host(one, world.nginx(world.repository(one, two)).url, state=state)
     host.start()
     filler = os.path.join(state, "filler")
-    with open(filler, "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
-            pass
+    _fill(filler)
     before = host.fingerprint()
     result = host.cli("update", "--wait")
     assert result.status == 7 and (state in result.sentence or "/var" in result.sentence), (result.status, result.err)

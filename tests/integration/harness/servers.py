@@ -131,11 +131,24 @@ def status(code):
     return lambda handler, found: handler.send_error(code)
 
 
-def truncate(keep):
-    """Promises everything, sends `keep` bytes and hangs up."""
+def _until(found, at):
+    """How much of this answer lies before place `at` of the file."""
+    body, span, _ = found
+    return min(len(body), max(0, at - (span[0] if span else 0)))
+
+
+def truncate(at):
+    """Promises everything, and hangs up at this place of the file."""
     def act(handler, found):
-        body = handler.answer(*found)
-        handler.wfile.write(body[:keep])
+        handler.wfile.write(handler.answer(*found)[:_until(found, at)])
+        handler.close_connection = True
+    return act
+
+
+def cut(keep):
+    """Sends `keep` bytes of each answer and hangs up: who goes on from there gets on."""
+    def act(handler, found):
+        handler.wfile.write(handler.answer(*found)[:keep])
         handler.close_connection = True
     return act
 
@@ -168,10 +181,10 @@ def shorter(less):
     return act
 
 
-def stall(after):
-    """Sends `after` bytes and then nothing, with the connection open."""
+def stall(at):
+    """Sends what lies before this place of the file and then nothing, with the connection open."""
     def act(handler, found):
-        handler.wfile.write(handler.answer(*found)[:after])
+        handler.wfile.write(handler.answer(*found)[:_until(found, at)])
         handler.wfile.flush()
         handler.server.hostile.stopped.wait(60)
         handler.close_connection = True

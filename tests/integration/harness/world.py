@@ -7,7 +7,7 @@ import tempfile
 
 from .host import Host
 from .images import Image
-from .repository import Repository, make_keys
+from .repository import Repository
 from .servers import Hostile, Nginx
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -42,10 +42,9 @@ class World:
         with open(config, "w", encoding="ascii") as file:
             file.write(BUS_CONFIG % self.folder)
         self.bus = subprocess.Popen(["dbus-daemon", "--config-file=" + config, "--nofork", "--nopidfile",
-                                     "--print-address"], stdout=subprocess.PIPE, text=True)
+                                     "--print-address"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.bus_address = self.bus.stdout.readline().strip()
         self.keys = os.path.join(self.folder, "keys")
-        make_keys(self, self.keys)
         return self
 
     def __exit__(self, *unused):
