@@ -32,8 +32,6 @@ int trial_bless(const BootBackend *backend, int esp, const char *image_id, const
 
         if (!path)
                 return error_oom(error);
-        if (access(path, F_OK) < 0)
-                return 0;
         r = backend->bless(esp, image_id, version, error);
         if (r < 0)
                 return r;

@@ -1,39 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater-internal.h"
 
-#include "file.h"
-#include "json.h"
+#include "trial.h"
 
-#include <fcntl.h>
 #include <string.h>
-
-/* Written by the health check of a release on trial before it reboots; see bootloader-hooks. */
-#define TRIAL_FAILURE "trial-failure.json"
-#define TRIAL_FAILURE_MAX (64 * KIB)
-
-typedef struct TrialFailure {
-        char version[VERSION_MAX + 1];
-        char reason[512];
-} TrialFailure;
-
-/* The file is on /var, where anything can happen to it: whatever does not parse is as good as none. */
-static bool read_trial_failure(int state_fd, TrialFailure *ret)
-{
-        _cleanup_free_ char *text = NULL;
-        _cleanup_json_ json_t *root = NULL;
-        const char *version = NULL, *reason = "its health checks failed";
-        size_t size = 0;
-
-        if (file_read(state_fd, TRIAL_FAILURE, TRIAL_FAILURE_MAX, &text, &size) < 0 ||
-                        json_parse(text, size, TRIAL_FAILURE_MAX, TRIAL_FAILURE, &root, NULL) < 0 ||
-                        json_get_string(root, "version", &version, NULL) < 0 ||
-                        json_get_string_optional(root, "reason", &reason, NULL) < 0 ||
-                        !version_is_valid(version))
-                return false;
-        (void)snprintf(ret->version, sizeof(ret->version), "%s", version);
-        (void)snprintf(ret->reason, sizeof(ret->reason), "%s", reason);
-        return true;
-}
 
 static void note_failure(Updater *updater, const char *version, const char *reason)
 {
@@ -49,7 +19,8 @@ static void notice_fallback(Updater *updater)
         const HostRelease *other = &updater->status.host.other, *running = &updater->status.host.running;
         TrialFailure failure = { 0 };
         char reason[256];
-        bool has_reason = read_trial_failure(updater->state_fd, &failure);
+        /* It lies on /var, where anything can happen to it: whatever does not parse is as good as none. */
+        bool has_reason = trial_failure_read(updater->host->state_folder, &failure, NULL) >= 0;
         bool is_about_other = has_reason && strcmp(failure.version, other->version) == 0;
 
         if (other->exists && other->is_counted && other->tries_left == 0) {
@@ -62,7 +33,7 @@ static void notice_fallback(Updater *updater)
         bool is_open = (is_about_other && other->is_counted && other->tries_left > 0) ||
                        (has_reason && strcmp(failure.version, running->version) == 0 && running->is_counted);
         if (!is_open)
-                (void)unlinkat(updater->state_fd, TRIAL_FAILURE, 0);
+                (void)trial_failure_clear(updater->host->state_folder);
 }
 
 /* A waiting release reboots the host by policy only if it was made to wait: not when someone chose to boot

@@ -3,6 +3,7 @@
 
 #include "file.h"
 #include "reboot.h"
+#include "trial.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -279,7 +280,8 @@ int updater_bless(Updater *updater, Error *error)
         if (r >= 0)
                 r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0)
-                r = host->boot->bless(esp_fd(esp), host->image_id, host->running_version, error);
+                r = trial_bless(host->boot, esp_fd(esp), host->image_id, host->running_version,
+                                host->runtime_folder, error);
         if (r < 0)
                 return r;
         esp = esp_close(esp);
