@@ -183,12 +183,14 @@ bool tuf_key_equal(const TufKey *a, const TufKey *b)
         return a->public && b->public && EVP_PKEY_eq(a->public, b->public) == 1;
 }
 
+/* Only lower case, so that one signature has one form and not a bit of a file can change unnoticed. */
 bool tuf_key_verify(const TufKey *key, const void *data, size_t size, const char *signature_hex)
 {
         uint8_t signature[TUF_SIGNATURE_MAX];
         size_t digits = strlen(signature_hex);
 
         if (!key->public || digits == 0 || digits % 2 != 0 || digits / 2 > sizeof(signature) ||
+                        strspn(signature_hex, "0123456789abcdef") != digits ||
                         hex_decode(signature_hex, signature, digits / 2) < 0)
                 return false;
         return verify_bytes(key, data, size, signature, digits / 2);

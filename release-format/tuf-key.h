@@ -39,5 +39,5 @@ DEFINE_CLEANUP(TufKey *, tuf_key_free)
  * none. */
 bool tuf_key_equal(const TufKey *a, const TufKey *b);
 
-/* Whether the signature (hexadecimal, any text) is this key's over the data. */
+/* Whether the signature (any text; only lower-case hexadecimal can be one) is this key's over the data. */
 bool tuf_key_verify(const TufKey *key, const void *data, size_t size, const char *signature_hex);
