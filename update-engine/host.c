@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host.h"
 
+#include "booted.h"
 #include "file.h"
 #include "hex.h"
 #include "ini.h"
@@ -101,9 +102,25 @@ static char *os_release_get(const char *text, const char *name)
         return NULL;
 }
 
+/* What bascule-init noted; without it (a rescue boot by hand) os-release and the command line tell the same. */
+static bool discover_booted(Host *host)
+{
+        Booted booted;
+        if (booted_read(BOOTED_FOLDER, &booted, NULL) < 0)
+                return false;
+        host->image_id = strdup(booted.image_id);
+        host->running_version = strdup(booted.version);
+        host->disk_path = *booted.disk ? strdup(booted.disk) : NULL;
+        memcpy(host->running_root_hash, booted.root_hash, SHA256_SIZE);
+        host->has_root_hash = true;
+        return true;
+}
+
 static int discover_release(Host *host, Error *error)
 {
         _cleanup_free_ char *text = NULL, *line = NULL;
+        if (discover_booted(host))
+                return 0;
         int r = file_read(AT_FDCWD, OS_RELEASE, SMALL_FILE_MAX, &text, NULL);
         if (r < 0)
                 return error_set(error, ERROR_INCOMPATIBLE, -r, "cannot read " OS_RELEASE ": %s",
@@ -118,6 +135,8 @@ static int discover_release(Host *host, Error *error)
 static int discover_disk(Host *host, Error *error)
 {
         char partuuid[37];
+        if (host->disk_path)
+                return 0;
         int r = boot_loader_partuuid(partuuid);
         if (r >= 0)
                 r = disk_find_by_partuuid(partuuid, &host->disk_path);

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -36,7 +37,7 @@ static const Role roles[ROLE_NAME_MAX] = {
                         .user = "bascule-apply",
                         .main = apply_main,
                         .confine = &confine_apply,
-                        .address_space_bytes = 256 * MIB,
+                        .address_space_bytes = 96 * MIB,
                         .open_files = ROLE_FD_MAX },
 };
 
@@ -71,7 +72,26 @@ static int drop_user(const Role *role)
         return setuid(0) == 0 ? -EPERM : 0;
 }
 
-static int enter(const Role *role, Error *error)
+static int set_limits(const Role *role, const RoleLimits *limits)
+{
+        int r = set_limit(RLIMIT_CORE, 0);
+        if (r >= 0)
+                r = set_limit(RLIMIT_NOFILE, role->open_files);
+        if (r >= 0)
+                r = set_limit(RLIMIT_FSIZE, limits->file_size_bytes);
+#if !defined(__SANITIZE_ADDRESS__)
+        /* A sanitizer reserves terabytes of addresses, and looks into its own process at the end. */
+        if (r >= 0)
+                r = set_limit(RLIMIT_AS, role->address_space_bytes + limits->memory_bytes);
+        if (r >= 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+                r = -errno;
+#else
+        (void)prctl(PR_SET_DUMPABLE, 1);
+#endif
+        return r;
+}
+
+static int enter(const Role *role, const RoleLimits *limits, Error *error)
 {
         (void)signal(SIGPIPE, SIG_IGN);
         be_idle();
@@ -82,16 +102,9 @@ static int enter(const Role *role, Error *error)
                                 role->user, strerror(-r));
         /* After the change of user, which would clear the signal. Should the parent be gone before this
          * call, the control socket is at its end and the role ends at its first read. */
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-                        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_set(error, ERROR_FAILED, errno, "role %s: %s", role->name, strerror(errno));
-        r = set_limit(RLIMIT_CORE, 0);
-        if (r >= 0)
-                r = set_limit(RLIMIT_NOFILE, role->open_files);
-#if !defined(__SANITIZE_ADDRESS__)
-        if (r >= 0)
-                r = set_limit(RLIMIT_AS, role->address_space_bytes);
-#endif
+        r = set_limits(role, limits);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "role %s: limits: %s", role->name, strerror(-r));
         /* OpenSSL reads its configuration when it is used first; later there is no way to. */
@@ -102,13 +115,14 @@ static int enter(const Role *role, Error *error)
 
 bool role_dispatch(int argc, char **argv, int *ret_status)
 {
-        if (argc != 2 || strncmp(argv[1], ROLE_ARGUMENT, strlen(ROLE_ARGUMENT)) != 0)
+        if (argc != 4 || strncmp(argv[1], ROLE_ARGUMENT, strlen(ROLE_ARGUMENT)) != 0)
                 return false;
+        RoleLimits limits = { strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10) };
         for (size_t i = 0; i < ROLE_NAME_MAX; i++) {
                 if (strcmp(argv[1] + strlen(ROLE_ARGUMENT), roles[i].name) != 0)
                         continue;
                 Error error = { 0 };
-                int r = enter(&roles[i], &error);
+                int r = enter(&roles[i], &limits, &error);
                 if (r < 0) {
                         (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
                         *ret_status = EXIT_FAILURE;
@@ -138,11 +152,14 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, int control, con
         return r == 0 ? posix_spawn_file_actions_addclosefrom_np(actions, ROLE_FD_MAX) : r;
 }
 
-static int spawn(const Role *role, int control, const RoleFd *fds, size_t count, pid_t *ret)
+static int spawn(const Role *role, const RoleLimits *limits, int control, const RoleFd *fds, size_t count,
+                pid_t *ret)
 {
-        char argument[64];
+        char argument[64], memory[24], file_size[24];
         (void)snprintf(argument, sizeof(argument), ROLE_ARGUMENT "%s", role->name);
-        char *const argv[] = { (char *)"bascule-role", argument, NULL };
+        (void)snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
+        (void)snprintf(file_size, sizeof(file_size), "%" PRIu64, limits->file_size_bytes);
+        char *const argv[] = { (char *)"bascule-role", argument, memory, file_size, NULL };
         char *const environment[] = { (char *)"PATH=/usr/bin", (char *)"LC_ALL=C.UTF-8", NULL };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
@@ -172,7 +189,8 @@ static int spawn(const Role *role, int control, const RoleFd *fds, size_t count,
         return -r;
 }
 
-int role_spawn(RoleName name, const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error)
+int role_spawn(RoleName name, const RoleLimits *limits, const RoleFd *fds, size_t fd_count, RoleProcess *ret,
+                Error *error)
 {
         const Role *role = &roles[name];
         int sockets[2];
@@ -193,7 +211,7 @@ int role_spawn(RoleName name, const RoleFd *fds, size_t fd_count, RoleProcess *r
                         count++;
         }
         if (r >= 0)
-                r = spawn(role, control, moved, count, &pid);
+                r = spawn(role, limits, control, moved, count, &pid);
         for (size_t i = 0; i < count; i++)
                 (void)close(moved[i].fd);
         if (r < 0)

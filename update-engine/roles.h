@@ -26,7 +26,7 @@ typedef struct Role {
         const char *user;  /* sysusers.d name, used when basculed is root */
         int (*main)(void); /* after confinement; exit status */
         const ConfineProfile *confine;
-        uint64_t address_space_bytes; /* RLIMIT_AS */
+        uint64_t address_space_bytes; /* of program and libraries; RoleLimits.memory_bytes come on top */
         uint64_t open_files;
 } Role;
 
@@ -49,7 +49,12 @@ typedef struct RoleFd {
         int fd;
         int number;
 } RoleFd;
-int role_spawn(RoleName role, const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error);
+typedef struct RoleLimits {
+        uint64_t memory_bytes;    /* that the work needs, from signed metadata */
+        uint64_t file_size_bytes; /* no file grows past this */
+} RoleLimits;
+int role_spawn(RoleName role, const RoleLimits *limits, const RoleFd *fds, size_t fd_count, RoleProcess *ret,
+                Error *error);
 
 /* Kills, if it still runs, and waits. Safe on ROLE_PROCESS_NONE. */
 void role_stop(RoleProcess *process);

@@ -85,6 +85,19 @@ static int send_setup(Transfer *transfer, size_t mirror, Error *error)
                      : 0;
 }
 
+/* What the signed manifest grants: the decoder's memory, the index twice (as it comes, and unpacked), a
+ * blob. */
+static RoleLimits apply_limits(const TransferRequest *request)
+{
+        RoleLimits limits = { .file_size_bytes = request->target.offset_bytes + request->target.size_bytes };
+        for (size_t i = 0; i < request->payload_count; i++) {
+                const PayloadReference *payload = request->payloads[i].reference;
+                uint64_t memory = payload->memory_bytes + 2 * payload->index_size_bytes + PAYLOAD_GROUP_MAX;
+                limits.memory_bytes = MAX_OF(limits.memory_bytes, memory);
+        }
+        return limits;
+}
+
 static int start(Transfer *transfer, size_t mirror, Error *error)
 {
         const TransferRequest *request = transfer->request;
@@ -101,11 +114,12 @@ static int start(Transfer *transfer, size_t mirror, Error *error)
         for (int i = 0; i < PAYLOAD_SOURCES_MAX; i++)
                 if (request->sources[i].fd >= 0)
                         fds[count++] = (RoleFd){ request->sources[i].fd, ROLE_FD_SOURCES + i };
-        int r = role_spawn(ROLE_APPLY, fds, count, &transfer->apply.process, error);
+        RoleLimits limits = apply_limits(request), none = { 0 };
+        int r = role_spawn(ROLE_APPLY, &limits, fds, count, &transfer->apply.process, error);
         if (r < 0)
                 return r;
         RoleFd data = { writing, ROLE_FD_DATA };
-        r = role_spawn(ROLE_FETCH, &data, 1, &transfer->fetch.process, error);
+        r = role_spawn(ROLE_FETCH, &none, &data, 1, &transfer->fetch.process, error);
         return r < 0 ? r : send_setup(transfer, mirror, error);
 }
 
