@@ -102,7 +102,8 @@ static char *os_release_get(const char *text, const char *name)
         return NULL;
 }
 
-/* What bascule-init noted; without it (a rescue boot by hand) os-release and the command line tell the same. */
+/* What bascule-init noted; without it (a rescue boot by hand) os-release and the command line tell the same.
+ */
 static bool discover_booted(Host *host)
 {
         Booted booted;

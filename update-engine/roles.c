@@ -80,13 +80,11 @@ static int set_limits(const Role *role, const RoleLimits *limits)
         if (r >= 0)
                 r = set_limit(RLIMIT_FSIZE, limits->file_size_bytes);
 #if !defined(__SANITIZE_ADDRESS__)
-        /* A sanitizer reserves terabytes of addresses, and looks into its own process at the end. */
+        /* A sanitizer reserves terabytes of addresses. */
         if (r >= 0)
                 r = set_limit(RLIMIT_AS, role->address_space_bytes + limits->memory_bytes);
         if (r >= 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
                 r = -errno;
-#else
-        (void)prctl(PR_SET_DUMPABLE, 1);
 #endif
         return r;
 }
@@ -160,7 +158,14 @@ static int spawn(const Role *role, const RoleLimits *limits, int control, const 
         (void)snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
         (void)snprintf(file_size, sizeof(file_size), "%" PRIu64, limits->file_size_bytes);
         char *const argv[] = { (char *)"bascule-role", argument, memory, file_size, NULL };
-        char *const environment[] = { (char *)"PATH=/usr/bin", (char *)"LC_ALL=C.UTF-8", NULL };
+        char *const environment[] = {
+                (char *)"PATH=/usr/bin",
+                (char *)"LC_ALL=C.UTF-8",
+#if defined(__SANITIZE_ADDRESS__)
+                (char *)"ASAN_OPTIONS=detect_leaks=0", /* which would need /proc */
+#endif
+                NULL
+        };
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none, all;
