@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "boot.h"
 
+#include "fat-repair.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
@@ -80,6 +82,13 @@ int esp_open(const char *device, bool writable, Esp **ret, Error *error)
         if (r < 0)
                 return error_set(error, r == -EBUSY ? ERROR_BUSY : ERROR_IO, -r,
                                 "Cannot lock the boot partition %s: %s.", device, strerror(-r));
+        if (writable) {
+                /* If it cannot be mended, or someone has it mounted, mounting will tell or it is no matter.
+                 */
+                FatRepair repair;
+
+                (void)fat_repair_device(device, &repair);
+        }
         context_fd = fsopen("vfat", FSOPEN_CLOEXEC);
 
         if (context_fd < 0)
