@@ -74,7 +74,7 @@ static int seconds_of_unit(const char *unit, size_t length, uint64_t *ret)
         return -EINVAL;
 }
 
-static int parse_seconds(const char *text, uint64_t *ret)
+int seconds_parse(const char *text, uint64_t *ret)
 {
         static const char blank[] = " \t";
         uint64_t total = 0;
@@ -106,7 +106,7 @@ int ini_set_seconds(void *data, const IniKey *key, const char *value, IniPlace p
 {
         uint64_t seconds;
 
-        if (parse_seconds(value, &seconds) < 0)
+        if (seconds_parse(value, &seconds) < 0)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "\"%.100s\" is not a time span such as 90, 15min or \"1h 30min\"", value);
         *MEMBER(uint64_t, data, key) = seconds;

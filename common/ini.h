@@ -66,5 +66,8 @@ int ini_ignore(void *data, const IniKey *key, const char *value, IniPlace place,
 /* As ini_set_words, but each value is one item, white space and all. */
 int ini_set_lines(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 
+/* A time span as ini_set_seconds() takes it. -EINVAL. The text may be hostile. */
+int seconds_parse(const char *text, uint64_t *ret);
+
 /* The known name nearest to `word` by edit distance, or NULL when none is near. */
 const char *ini_suggest(const char *word, const char *const *names, size_t count);

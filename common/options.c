@@ -19,7 +19,8 @@ static int unknown_option(const char *word, const Option *options, Error *error)
         for (const Option *option = options; option->name && count < NAMES_MAX; option++)
                 names[count++] = option->name;
         suggestion = ini_suggest(word, names, count);
-        return error_set(error, ERROR_USAGE, EINVAL, "unknown option \"--%s\"%s%s%s; --help lists what there is", word,
+        return error_set(error, ERROR_USAGE, EINVAL,
+                        "unknown option \"--%s\"%s%s%s; --help lists what there is", word,
                         suggestion ? ", did you mean \"--" : "", suggestion ? suggestion : "",
                         suggestion ? "\"?" : "");
 }
@@ -55,7 +56,13 @@ static int store(const Option *option, const char *value, Error *error)
                 return 0;
         case OPTION_SIZE:
                 if (size_parse(value, option->value) < 0)
-                        return error_set(error, ERROR_USAGE, EINVAL, "--%s takes a size such as 64M, not \"%s\"",
+                        return error_set(error, ERROR_USAGE, EINVAL,
+                                        "--%s takes a size such as 64M, not \"%s\"", option->name, value);
+                return 0;
+        case OPTION_SECONDS:
+                if (seconds_parse(value, option->value) < 0)
+                        return error_set(error, ERROR_USAGE, EINVAL,
+                                        "--%s takes a time span such as 15min or 2d, not \"%s\"",
                                         option->name, value);
                 return 0;
         }
@@ -79,8 +86,8 @@ static int parse_dashed(int argc, char **argv, int *index, const Option *options
         if (!option->name && is_long)
                 return unknown_option(word, options, error);
         if (!option->name)
-                return error_set(error, ERROR_USAGE, EINVAL, "unknown option \"-%s\"; --help lists what there is",
-                                word);
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "unknown option \"-%s\"; --help lists what there is", word);
         if (word[length])
                 value = word + length + (is_long ? 1 : 0);
         if (option->kind == OPTION_FLAG) {
@@ -187,14 +194,15 @@ int verbs_run(const char *program, const char *summary, const Verb *verbs, int a
         }
         suggestion = ini_suggest(argv[1], names, count);
         (void)fprintf(stderr, "%s: unknown verb \"%s\"%s%s%s\n", program, argv[1],
-                        suggestion ? ", did you mean \"" : "", suggestion ? suggestion : "", suggestion ? "\"?" : "");
+                        suggestion ? ", did you mean \"" : "", suggestion ? suggestion : "",
+                        suggestion ? "\"?" : "");
         return ERROR_USAGE;
 }
 
 static void print_error_json(const Error *error)
 {
-        json_t *json = json_pack("{s:{s:s,s:i,s:s%}}", "error", "code", error_code_name(error->code), "status",
-                        (int)error->code, "message", error->message, strlen(error->message));
+        json_t *json = json_pack("{s:{s:s,s:i,s:s%}}", "error", "code", error_code_name(error->code),
+                        "status", (int)error->code, "message", error->message, strlen(error->message));
 
         if (json)
                 (void)json_dumpf(json, stdout, JSON_INDENT(2));

@@ -7,11 +7,12 @@
 #include "error.h"
 
 typedef enum OptionKind {
-        OPTION_FLAG,   /* bool *     */
-        OPTION_STRING, /* const char ** (points into argv) */
-        OPTION_LIST,   /* char *** strv, appended (owned by the caller) */
-        OPTION_NUMBER, /* uint64_t * plain decimal */
-        OPTION_SIZE,   /* uint64_t * bytes, K M G T */
+        OPTION_FLAG,    /* bool *     */
+        OPTION_STRING,  /* const char ** (points into argv) */
+        OPTION_LIST,    /* char *** strv, appended (owned by the caller) */
+        OPTION_NUMBER,  /* uint64_t * plain decimal */
+        OPTION_SIZE,    /* uint64_t * bytes, K M G T */
+        OPTION_SECONDS, /* uint64_t * "90", "15min", "2d" */
 } OptionKind;
 
 typedef struct Option {

@@ -6,6 +6,7 @@
 #include "ordered-work.h"
 #include "output-file.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -173,23 +174,60 @@ static int copy_blobs(const Encoding *encoding, int fd, Error *error)
 }
 
 /* The proof: what a host would do with the file, compared with the image. */
-static int prove(Encoding *encoding, int fd, Error *error)
+static int prove(const PayloadInputs *inputs, int fd, PayloadIndex **ret, PayloadExpectation *expectation,
+                PayloadProgress progress, void *progress_data, Error *error)
 {
         _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
         PayloadSource sources[PAYLOAD_SOURCES_MAX] = { { 0 } };
-        int r = payload_file_open(fd, &index, NULL, error);
+        uint64_t size;
+        int r = fd_size(inputs->target_fd, &size);
 
         if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read the image: %s", strerror(-r));
+        r = payload_file_open(fd, &index, expectation, error);
+        if (r < 0)
                 return r;
-        memcpy(sources, encoding->inputs->sources, sizeof(encoding->inputs->sources));
-        return payload_file_compare(fd, index, sources, encoding->inputs->target_fd, encoding->progress,
-                        encoding->progress_data, error);
+        if (payload_target_size_bytes(index) != size)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "the payload is that of another image");
+        memcpy(sources, inputs->sources, sizeof(inputs->sources));
+        r = payload_file_compare(fd, index, sources, inputs->target_fd, progress, progress_data, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(index);
+        return r;
+}
+
+int payload_prove(const PayloadInputs *inputs, const char *path, PayloadProgress progress,
+                void *progress_data, PayloadReport *ret, Error *error)
+{
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        PayloadExpectation expectation;
+        PayloadReport report = { 0 };
+        int r;
+
+        if (fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path, strerror(errno));
+        r = prove(inputs, fd, &index, &expectation, progress, progress_data, error);
+        if (r >= 0)
+                r = sha256_of_fd(fd, 0, expectation.payload_size_bytes, report.sha256);
+        if (r < 0)
+                return r;
+        report.size_bytes = expectation.payload_size_bytes;
+        report.index_size_bytes = expectation.index_size_bytes;
+        memcpy(report.index_sha256, expectation.index_sha256, SHA256_SIZE);
+        report.memory_bytes = payload_index_header(index)->memory_bytes;
+        report.target_size_bytes = expectation.target_size_bytes;
+        report.group_count = payload_group_count(index);
+        *ret = report;
+        return 0;
 }
 
 static int write_payload(Encoding *encoding, const char *path, Error *error)
 {
         _cleanup_output_file_ OutputFile file = OUTPUT_FILE_CLOSED;
         _cleanup_buffer_ Buffer index = BUFFER_WITH_CAP(2 * PAYLOAD_INDEX_MAX);
+        _cleanup_(payload_index_freep) PayloadIndex *proved = NULL;
+        PayloadExpectation expectation;
         int r = output_file_open(path, 0644, &file, error);
 
         if (r >= 0)
@@ -202,7 +240,8 @@ static int write_payload(Encoding *encoding, const char *path, Error *error)
                                 "cannot write \"%s\": %s", path, strerror(-r));
         r = copy_blobs(encoding, file.fd, error);
         if (r >= 0)
-                r = prove(encoding, file.fd, error);
+                r = prove(encoding->inputs, file.fd, &proved, &expectation, encoding->progress,
+                                encoding->progress_data, error);
         if (r < 0)
                 return error_prefix(error, r, "payload \"%s\"", path);
         r = sha256_of_fd(file.fd, 0, encoding->report.size_bytes, encoding->report.sha256);

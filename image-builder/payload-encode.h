@@ -27,3 +27,9 @@ typedef struct PayloadReport {
  * need more than PAYLOAD_MEMORY_MAX. */
 int payload_encode(const PayloadInputs *inputs, const PayloadPlan *plan, unsigned threads, const char *path,
                 PayloadProgress progress, void *progress_data, PayloadReport *ret, Error *error);
+
+/* Whether an existing payload file makes that image out of those sources, by decoding all of it; fills *ret
+ * but for the bytes by op. -ENOENT when there is no such file, -EBADMSG when it is another payload, or
+ * damaged. */
+int payload_prove(const PayloadInputs *inputs, const char *path, PayloadProgress progress,
+                void *progress_data, PayloadReport *ret, Error *error);

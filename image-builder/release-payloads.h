@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The payloads of a release, made beside its images. */
+
+#include "release.h"
+
+/* Checks both images against what image.json says of them, root hash too. ERROR_CORRUPT. */
+int release_check_images(const ReleaseRequest *request, const ImageInfo *info, Error *error);
+
+/* Makes, or finds from an earlier run and proves again, all payloads of one image, and describes image and
+ * payloads for the manifest. *ret_files is a strv of their paths on this machine, in the same order. */
+int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
+                ManifestImage *ret, char ***ret_files, Error *error);

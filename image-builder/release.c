@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "release.h"
+
+#include "channel.h"
+#include "file.h"
+#include "release-payloads.h"
+#include "strv.h"
+
+#include <string.h>
+#include <time.h>
+
+/* All that one publication works on. */
+typedef struct Publication {
+        const ReleaseRequest *request;
+        Repository *repository;
+        Channel *channel;
+        int64_t now;
+} Publication;
+
+static void publication_done(Publication *publication)
+{
+        publication->repository = repository_free(publication->repository);
+        publication->channel = channel_free(publication->channel);
+}
+
+void release_report_done(ReleaseReport *report)
+{
+        free(report->image_id);
+        free(report->version);
+        free(report->architecture);
+        *report = (ReleaseReport){ 0 };
+}
+
+char *release_channel_path(const char *channel)
+{
+        return string_format("channels/%s.json", channel);
+}
+
+char *release_manifest_path(const char *version, const char *architecture)
+{
+        return string_format("releases/%s/%s/manifest.json", version, architecture);
+}
+
+char *release_payload_path(const char *version, const char *architecture, ImageKind kind)
+{
+        return string_format("payloads/%s/%s/%s-full.payload", version, architecture, image_kind_name(kind));
+}
+
+static int64_t now_of(const ReleaseRequest *request)
+{
+        return request->now != 0 ? request->now : (int64_t)time(NULL);
+}
+
+/* Reads channels/NAME.json, or begins it when `image_id` says for what. */
+static int open_channel(Publication *publication, const char *image_id, Error *error)
+{
+        const char *name = publication->request->channel;
+        _cleanup_free_ char *path = release_channel_path(name), *text = NULL;
+        Channel *channel;
+        size_t size;
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        if (repository_find_target(publication->repository, path)) {
+                r = repository_read_target(publication->repository, path, CHANNEL_MAX, &text, &size, error);
+                return r < 0 ? r : channel_parse(text, size, &publication->channel, error);
+        }
+        if (!image_id)
+                return error_set(error, ERROR_REFUSED, ENOENT, "the repository has no channel \"%s\"", name);
+        channel = calloc(1, sizeof(*channel));
+        publication->channel = channel;
+        if (!channel)
+                return error_oom(error);
+        channel->name = strdup(name);
+        channel->image_id = strdup(image_id);
+        return channel->name && channel->image_id ? 0 : error_oom(error);
+}
+
+static int open_publication(Publication *publication, const char *image_id, Error *error)
+{
+        const ReleaseRequest *request = publication->request;
+        Error creation = { 0 };
+        int r;
+
+        if (!image_id_is_valid(request->channel))
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "\"%s\" cannot name a channel: it takes a-z, 0-9 and dashes",
+                                request->channel);
+        publication->now = now_of(request);
+        if (image_id && request->keys_folder) {
+                r = repository_create(request->repository, request->keys_folder, &creation);
+                if (r < 0 && r != -EEXIST) {
+                        if (error && !error_is_set(error))
+                                *error = creation;
+                        return r;
+                }
+        }
+        r = repository_open(request->repository, true, &publication->repository, error);
+        return r < 0 ? r : open_channel(publication, image_id, error);
+}
+
+static int put_channel(Publication *publication, Error *error)
+{
+        _cleanup_free_ char *path = release_channel_path(publication->channel->name), *text = NULL;
+        int r = path ? channel_format(publication->channel, &text, error) : error_oom(error);
+
+        return r < 0 ? r : repository_add_data(publication->repository, path, text, strlen(text), error);
+}
+
+static int publish(Publication *publication, Error *error)
+{
+        const RepositoryPolicy policy = { .now = publication->now };
+        int r = put_channel(publication, error);
+
+        if (r >= 0)
+                r = repository_publish(publication->repository, publication->request->keys, &policy, error);
+        return r;
+}
+
+/* The manifest of this version and architecture, if one is published; *ret is NULL otherwise. */
+static int find_manifest(const Publication *publication, const ImageInfo *info, Manifest **ret, Error *error)
+{
+        _cleanup_free_ char *path = release_manifest_path(info->version, info->architecture), *text = NULL;
+        size_t size;
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        if (!repository_find_target(publication->repository, path))
+                return 0;
+        r = repository_read_target(publication->repository, path, MANIFEST_MAX, &text, &size, error);
+        return r < 0 ? r : manifest_parse(text, size, ret, error);
+}
+
+static bool has_same_images(const Manifest *manifest, const ImageInfo *info)
+{
+        return strcmp(manifest->image_id, info->image_id) == 0 &&
+               memcmp(manifest->images[IMAGE_ROOT].sha256, info->root_sha256, SHA256_SIZE) == 0 &&
+               memcmp(manifest->images[IMAGE_ROOT].verity.root_hash, info->verity.root_hash, SHA256_SIZE) ==
+                               0 &&
+               memcmp(manifest->images[IMAGE_UKI].sha256, info->uki_sha256, SHA256_SIZE) == 0;
+}
+
+/* What can be refused before minutes are spent on compression. */
+static int check_may_publish(const Publication *publication, const ImageInfo *info,
+                const Manifest *published, Error *error)
+{
+        const ChannelRelease *release = channel_find(publication->channel, info->version);
+
+        if (strcmp(publication->channel->image_id, info->image_id) != 0)
+                return error_set(error, ERROR_REFUSED, EINVAL,
+                                "channel \"%s\" is for image \"%s\", not \"%s\"", publication->channel->name,
+                                publication->channel->image_id, info->image_id);
+        if (published && !has_same_images(published, info))
+                return error_set(error, ERROR_REFUSED, EEXIST,
+                                "version %s for %s was published before with other content; a version is "
+                                "for ever, "
+                                "so build this as a new one",
+                                info->version, info->architecture);
+        if (release && release->is_withdrawn)
+                return error_set(error, ERROR_REFUSED, EEXIST,
+                                "version %s was withdrawn from channel \"%s\" (%s); build a new version",
+                                info->version, publication->channel->name, release->withdrawn_reason);
+        if (release && strv_contains(release->architectures, info->architecture))
+                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
+                                "channel \"%s\" offers %s for %s already", publication->channel->name,
+                                info->version, info->architecture);
+        return 0;
+}
+
+static int describe_image(const ImageInfo *info, const char *notes, Manifest **ret, Error *error)
+{
+        _cleanup_(manifest_freep) Manifest *manifest = calloc(1, sizeof(*manifest));
+
+        if (!manifest)
+                return error_oom(error);
+        if (notes && strlen(notes) > MANIFEST_NOTES_MAX)
+                return error_set(error, ERROR_USAGE, E2BIG, "the notes are longer than %llu bytes",
+                                (unsigned long long)MANIFEST_NOTES_MAX);
+        manifest->image_id = strdup(info->image_id);
+        manifest->version = strdup(info->version);
+        manifest->architecture = strdup(info->architecture);
+        manifest->notes = strdup(notes ? notes : "");
+        manifest->minimum_engine = ENGINE_LEVEL;
+        if (!manifest->image_id || !manifest->version || !manifest->architecture || !manifest->notes)
+                return error_oom(error);
+        *ret = TAKE_PTR(manifest);
+        return 0;
+}
+
+/* Payload files into the repository's list; it links them, so that this costs no copy. */
+static int add_payloads(Publication *publication, const ImageInfo *info, Manifest *manifest, Error *error)
+{
+        for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
+                _cleanup_strv_ char **files = NULL;
+                ManifestImage *image = &manifest->images[kind];
+                int r = release_make_payloads(publication->request, info, kind, image, &files, error);
+
+                for (size_t i = 0; r >= 0 && i < image->payload_count; i++)
+                        r = repository_add_file(
+                                        publication->repository, image->payloads[i].path, files[i], error);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* What is written must read back as the engine will read it. */
+static int put_manifest(Publication *publication, const Manifest *manifest, Error *error)
+{
+        _cleanup_free_ char *path = release_manifest_path(manifest->version, manifest->architecture),
+                            *text = NULL;
+        _cleanup_(manifest_freep) Manifest *again = NULL;
+        int r = path ? manifest_format(manifest, &text, error) : error_oom(error);
+
+        if (r >= 0)
+                r = manifest_parse(text, strlen(text), &again, error);
+        return r < 0 ? r : repository_add_data(publication->repository, path, text, strlen(text), error);
+}
+
+static int put_release(Publication *publication, const ImageInfo *info, Error *error)
+{
+        const ReleaseRequest *request = publication->request;
+        ChannelRelease *release = channel_find(publication->channel, info->version);
+        int r = release ? 0 : channel_add(publication->channel, info->version, &release, error);
+
+        if (r < 0)
+                return r;
+        if (strv_append(&release->architectures, info->architecture) < 0)
+                return error_oom(error);
+        strv_sort(release->architectures);
+        release->is_floor = release->is_floor || request->is_floor;
+        if (request->wave_seconds > 0) {
+                release->wave_start = (uint64_t)publication->now;
+                release->wave_seconds = request->wave_seconds;
+        }
+        return 0;
+}
+
+static int fill_report(const ImageInfo *info, const Manifest *manifest, bool was_published,
+                ReleaseReport *ret, Error *error)
+{
+        ReleaseReport report = { .was_published = was_published };
+
+        for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
+                const ManifestImage *image = &manifest->images[kind];
+
+                report.image_bytes[kind] = image->size_bytes;
+                report.full_payload_bytes[kind] = image->payloads[0].size_bytes;
+                report.delta_count += image->payload_count - 1;
+                for (size_t i = 0; i < image->payload_count; i++)
+                        report.decoder_memory_bytes =
+                                        MAX_OF(report.decoder_memory_bytes, image->payloads[i].memory_bytes);
+        }
+        report.image_id = strdup(info->image_id);
+        report.version = strdup(info->version);
+        report.architecture = strdup(info->architecture);
+        if (!report.image_id || !report.version || !report.architecture) {
+                release_report_done(&report);
+                return error_oom(error);
+        }
+        *ret = report;
+        return 0;
+}
+
+int release_publish(const ReleaseRequest *request, ReleaseReport *ret, Error *error)
+{
+        _cleanup_(publication_done) Publication publication = { .request = request };
+        _cleanup_(image_info_freep) ImageInfo *info = NULL;
+        _cleanup_(manifest_freep) Manifest *published = NULL, *fresh = NULL;
+        int r = image_info_read(request->folder, &info, error);
+
+        if (r >= 0)
+                r = open_publication(&publication, info->image_id, error);
+        if (r >= 0)
+                r = find_manifest(&publication, info, &published, error);
+        if (r >= 0)
+                r = check_may_publish(&publication, info, published, error);
+        if (r >= 0)
+                r = release_check_images(request, info, error);
+        if (r >= 0 && !published) {
+                r = describe_image(info, request->notes, &fresh, error);
+                if (r >= 0)
+                        r = add_payloads(&publication, info, fresh, error);
+                if (r >= 0)
+                        r = put_manifest(&publication, fresh, error);
+        }
+        if (r >= 0)
+                r = put_release(&publication, info, error);
+        if (r < 0)
+                return r;
+        progress_begin(request->progress, "publish", 0);
+        r = publish(&publication, error);
+        if (r < 0)
+                return r;
+        progress_end(request->progress, request->channel);
+        return fill_report(info, published ? published : fresh, published != NULL, ret, error);
+}
+
+int release_withdraw(const ReleaseRequest *request, const char *version, const char *reason, Error *error)
+{
+        _cleanup_(publication_done) Publication publication = { .request = request };
+        ChannelRelease *release;
+        int r = open_publication(&publication, NULL, error);
+
+        if (r < 0)
+                return r;
+        release = channel_find(publication.channel, version);
+        if (!release)
+                return error_set(error, ERROR_REFUSED, ENOENT, "channel \"%s\" has no release \"%s\"",
+                                request->channel, version);
+        if (release->is_withdrawn)
+                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
+                                "release %s was withdrawn before (%s)", version, release->withdrawn_reason);
+        release->is_withdrawn = true;
+        release->withdrawn_reason = strdup(reason);
+        return release->withdrawn_reason ? publish(&publication, error) : error_oom(error);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+#include "json-text.h"
+#include "json.h"
+#include "key-options.h"
+#include "release.h"
+#include "verbs.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+static int print_report(const ReleaseReport *report, const char *channel, bool json, Error *error)
+{
+        _cleanup_json_ json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+                        "id", report->image_id, "version", report->version, "architecture",
+                        report->architecture, "channel", channel, "root-size",
+                        (json_int_t)report->image_bytes[IMAGE_ROOT], "root-payload-size",
+                        (json_int_t)report->full_payload_bytes[IMAGE_ROOT], "uki-size",
+                        (json_int_t)report->image_bytes[IMAGE_UKI], "uki-payload-size",
+                        (json_int_t)report->full_payload_bytes[IMAGE_UKI], "deltas",
+                        (json_int_t)report->delta_count, "decoder-memory",
+                        (json_int_t)report->decoder_memory_bytes, "published-before", report->was_published);
+
+        if (!object)
+                return error_oom(error);
+        if (json)
+                return json_print(stdout, object);
+        json_print_text(stdout, object);
+        return 0;
+}
+
+/* What both verbs take, and what either needs besides. */
+typedef struct ReleaseOptions {
+        KeyOptions keys;
+        const char *repository, *channel, *notes, *reason;
+        uint64_t wave_seconds, level, threads;
+        bool is_floor, json;
+} ReleaseOptions;
+
+static int fill_request(const ReleaseOptions *options, KeyRing *ring, const char *notes, ReleaseRequest *ret,
+                Error *error)
+{
+        if (!options->repository || !options->channel)
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "name the repository and the channel: --repo DIR "
+                                "--channel NAME");
+        if (options->level > 22)
+                return error_set(error, ERROR_USAGE, EINVAL, "--level takes 1 to 22");
+        *ret = (ReleaseRequest){
+                .repository = options->repository,
+                .keys_folder = options->keys.folder,
+                .keys = ring,
+                .channel = options->channel,
+                .notes = notes,
+                .is_floor = options->is_floor,
+                .wave_seconds = options->wave_seconds,
+                .level = (int)options->level,
+                .threads = (unsigned)MIN_OF(options->threads, UINT64_C(1024)),
+        };
+        return 0;
+}
+
+static int read_notes(const char *path, char **ret, Error *error)
+{
+        size_t size;
+        int r = file_read(AT_FDCWD, path, MANIFEST_NOTES_MAX, ret, &size);
+
+        if (r >= 0 && strlen(*ret) != size)
+                r = -EINVAL;
+        return r < 0 ? error_set(error, ERROR_USAGE, -r, "cannot take the notes from \"%s\": %s", path,
+                                       strerror(-r))
+                     : 0;
+}
+
+static int release(const ReleaseOptions *options, const char *folder, Error *error)
+{
+        _cleanup_(release_report_done) ReleaseReport report = { 0 };
+        _cleanup_(key_ring_freep) KeyRing *ring = NULL;
+        _cleanup_(progress_freep) Progress *progress = progress_new();
+        _cleanup_free_ char *notes = NULL;
+        ReleaseRequest request;
+        int r = options->notes ? read_notes(options->notes, &notes, error) : 0;
+
+        if (r >= 0)
+                r = key_options_ring(&options->keys, &ring, error);
+        if (r >= 0)
+                r = fill_request(options, ring, notes, &request, error);
+        if (r < 0)
+                return r;
+        request.folder = folder;
+        request.progress = progress;
+        r = release_publish(&request, &report, error);
+        return r < 0 ? r : print_report(&report, options->channel, options->json, error);
+}
+
+static int withdraw(const ReleaseOptions *options, const char *version, Error *error)
+{
+        _cleanup_(key_ring_freep) KeyRing *ring = NULL;
+        ReleaseRequest request;
+        int r = key_options_ring(&options->keys, &ring, error);
+
+        if (r >= 0)
+                r = fill_request(options, ring, NULL, &request, error);
+        if (r >= 0 && (!options->reason || !options->reason[0]))
+                r = error_set(error, ERROR_USAGE, EINVAL,
+                                "say why: --reason TEXT is what administrators will read");
+        if (r >= 0)
+                r = release_withdraw(&request, version, options->reason, error);
+        if (r >= 0 && !options->json)
+                printf("%s is withdrawn from channel \"%s\"\n", version, options->channel);
+        return r;
+}
+
+typedef int (*ReleaseAction)(const ReleaseOptions *options, const char *argument, Error *error);
+
+/* Parses, answers --help, runs. */
+static int run_verb(int argc, char **argv, const Option *table, ReleaseOptions *options, const char *usage,
+                const char *summary, ReleaseAction action)
+{
+        Error error = { 0 };
+        bool is_help = false;
+        char **arguments;
+        int count = 0, r = options_parse(argc, argv, table, &arguments, &count, &is_help, &error);
+
+        if (r >= 0 && is_help) {
+                options_print_help(PROGRAM_NAME, usage, summary, table);
+        } else {
+                if (r >= 0 && count != 1)
+                        r = error_set(&error, ERROR_USAGE, EINVAL, "usage: %s", usage);
+                if (r >= 0)
+                        r = action(options, arguments[0], &error);
+        }
+        key_options_done(&options->keys);
+        return program_exit(PROGRAM_NAME, r, &error, options->json);
+}
+
+int verb_release(int argc, char **argv)
+{
+        ReleaseOptions values = { 0 };
+        const Option table[] = {
+                { "repo", 'r', OPTION_STRING, &values.repository, "DIR",
+                                "The repository; made if it is not there" },
+                { "channel", 'c', OPTION_STRING, &values.channel, "NAME", "Which channel will offer it" },
+                KEY_OPTIONS(values.keys),
+                { "floor", 0, OPTION_FLAG, &values.is_floor, NULL,
+                                "Older hosts must pass through this release" },
+                { "wave", 0, OPTION_SECONDS, &values.wave_seconds, "SPAN",
+                                "Let hosts in bit by bit over this time (2d)" },
+                { "notes", 0, OPTION_STRING, &values.notes, "FILE", "Text for administrators" },
+                { "level", 'l', OPTION_NUMBER, &values.level, "N",
+                                "Compression level, 1 to 22 (default 19)" },
+                { "threads", 'j', OPTION_NUMBER, &values.threads, "N", "Threads (default: all processors)" },
+                { "json", 0, OPTION_FLAG, &values.json, NULL, "Print a summary, or an error, as JSON" },
+                { 0 },
+        };
+
+        return run_verb(argc, argv, table, &values,
+                        "release DIR --repo DIR --channel NAME --keys DIR [OPTION...]",
+                        "Publishes a built image as a signed release: payloads, manifest, channel. A run "
+                        "that was "
+                        "interrupted has published nothing, and can be repeated.",
+                        release);
+}
+
+int verb_withdraw(int argc, char **argv)
+{
+        ReleaseOptions values = { 0 };
+        const Option table[] = {
+                { "repo", 'r', OPTION_STRING, &values.repository, "DIR", "The repository" },
+                { "channel", 'c', OPTION_STRING, &values.channel, "NAME", "Which channel offers it" },
+                { "reason", 0, OPTION_STRING, &values.reason, "TEXT", "Why; administrators will read it" },
+                KEY_OPTIONS(values.keys),
+                { "json", 0, OPTION_FLAG, &values.json, NULL, "Print an error as JSON" },
+                { 0 },
+        };
+
+        return run_verb(argc, argv, table, &values,
+                        "withdraw VERSION --repo DIR --channel NAME --reason TEXT --keys DIR [OPTION...]",
+                        "Takes a release back: no host goes to it any more. Hosts that run it stay where "
+                        "they are.",
+                        withdraw);
+}
