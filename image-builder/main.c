@@ -6,6 +6,8 @@
 int main(int argc, char **argv)
 {
         static const Verb verbs[] = {
+                { "release", "DIR", "Publish a built image as a signed release of a channel", verb_release },
+                { "withdraw", "VERSION", "Take a release back from a channel", verb_withdraw },
                 { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",
                                 verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",

@@ -14,7 +14,6 @@ typedef struct Publication {
         const ReleaseRequest *request;
         Repository *repository;
         Channel *channel;
-        int64_t now;
 } Publication;
 
 static void publication_done(Publication *publication)
@@ -46,11 +45,6 @@ char *release_payload_path(const char *version, const char *architecture, ImageK
         return string_format("payloads/%s/%s/%s-full.payload", version, architecture, image_kind_name(kind));
 }
 
-static int64_t now_of(const ReleaseRequest *request)
-{
-        return request->now != 0 ? request->now : (int64_t)time(NULL);
-}
-
 /* Reads channels/NAME.json, or begins it when `image_id` says for what. */
 static int open_channel(Publication *publication, const char *image_id, Error *error)
 {
@@ -77,27 +71,34 @@ static int open_channel(Publication *publication, const char *image_id, Error *e
         return channel->name && channel->image_id ? 0 : error_oom(error);
 }
 
-static int open_publication(Publication *publication, const char *image_id, Error *error)
+/* For a look, or for writing, which locks the repository: that is done only when all payloads are made. */
+static int open_publication(Publication *publication, const char *image_id, bool for_writing, Error *error)
 {
         const ReleaseRequest *request = publication->request;
-        Error creation = { 0 };
         int r;
 
         if (!image_id_is_valid(request->channel))
                 return error_set(error, ERROR_USAGE, EINVAL,
                                 "\"%s\" cannot name a channel: it takes a-z, 0-9 and dashes",
                                 request->channel);
-        publication->now = now_of(request);
-        if (image_id && request->keys_folder) {
-                r = repository_create(request->repository, request->keys_folder, &creation);
-                if (r < 0 && r != -EEXIST) {
-                        if (error && !error_is_set(error))
-                                *error = creation;
-                        return r;
-                }
-        }
-        r = repository_open(request->repository, true, &publication->repository, error);
+        r = repository_open(request->repository, for_writing, &publication->repository, error);
         return r < 0 ? r : open_channel(publication, image_id, error);
+}
+
+/* A repository that is not there is made, if the root metadata for it is at hand. */
+static int make_repository(const ReleaseRequest *request, Error *error)
+{
+        Error creation = { 0 };
+        int r;
+
+        if (!request->keys_folder)
+                return 0;
+        r = repository_create(request->repository, request->keys_folder, &creation);
+        if (r >= 0 || r == -EEXIST)
+                return 0;
+        if (error && !error_is_set(error))
+                *error = creation;
+        return r;
 }
 
 static int put_channel(Publication *publication, Error *error)
@@ -110,7 +111,7 @@ static int put_channel(Publication *publication, Error *error)
 
 static int publish(Publication *publication, Error *error)
 {
-        const RepositoryPolicy policy = { .now = publication->now };
+        const RepositoryPolicy policy = { .now = publication->request->now };
         int r = put_channel(publication, error);
 
         if (r >= 0)
@@ -190,18 +191,19 @@ static int describe_image(const ImageInfo *info, const char *notes, Manifest **r
 }
 
 /* Payload files into the repository's list; it links them, so that this costs no copy. */
-static int add_payloads(Publication *publication, const ImageInfo *info, Manifest *manifest, Error *error)
+static int add_payloads(
+                Publication *publication, const Manifest *manifest, char **const *files, Error *error)
 {
         for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
-                _cleanup_strv_ char **files = NULL;
-                ManifestImage *image = &manifest->images[kind];
-                int r = release_make_payloads(publication->request, info, kind, image, &files, error);
+                const ManifestImage *image = &manifest->images[kind];
 
-                for (size_t i = 0; r >= 0 && i < image->payload_count; i++)
-                        r = repository_add_file(
-                                        publication->repository, image->payloads[i].path, files[i], error);
-                if (r < 0)
-                        return r;
+                for (size_t i = 0; i < image->payload_count; i++) {
+                        int r = repository_add_file(publication->repository, image->payloads[i].path,
+                                        files[kind][i], error);
+
+                        if (r < 0)
+                                return r;
+                }
         }
         return 0;
 }
@@ -232,7 +234,7 @@ static int put_release(Publication *publication, const ImageInfo *info, Error *e
         strv_sort(release->architectures);
         release->is_floor = release->is_floor || request->is_floor;
         if (request->wave_seconds > 0) {
-                release->wave_start = (uint64_t)publication->now;
+                release->wave_start = (uint64_t)(request->now != 0 ? request->now : (int64_t)time(NULL));
                 release->wave_seconds = request->wave_seconds;
         }
         return 0;
@@ -264,45 +266,87 @@ static int fill_report(const ImageInfo *info, const Manifest *manifest, bool was
         return 0;
 }
 
+/* A published release, or what is needed to publish it. */
+typedef struct Preparation {
+        ImageInfo *info;
+        Manifest *published, *fresh;  /* one of them */
+        char **files[IMAGE_KIND_MAX]; /* of the payloads of `fresh`, on this machine */
+} Preparation;
+
+static void preparation_done(Preparation *preparation)
+{
+        preparation->info = image_info_free(preparation->info);
+        preparation->published = manifest_free(preparation->published);
+        preparation->fresh = manifest_free(preparation->fresh);
+        for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++)
+                preparation->files[kind] = strv_free(preparation->files[kind]);
+}
+
+/* Looks what is published; refuses what can be refused. */
+static int look(Publication *publication, Preparation *preparation, bool for_writing, Error *error)
+{
+        int r = open_publication(publication, preparation->info->image_id, for_writing, error);
+
+        preparation->published = manifest_free(preparation->published);
+        if (r >= 0)
+                r = find_manifest(publication, preparation->info, &preparation->published, error);
+        return r < 0 ? r : check_may_publish(publication, preparation->info, preparation->published, error);
+}
+
+/* The long part, without a lock on the repository. */
+static int prepare(const ReleaseRequest *request, Preparation *preparation, Error *error)
+{
+        _cleanup_(publication_done) Publication publication = { .request = request };
+        int r = image_info_read(request->folder, &preparation->info, error);
+
+        if (r >= 0)
+                r = make_repository(request, error);
+        if (r >= 0)
+                r = look(&publication, preparation, false, error);
+        if (r >= 0)
+                r = release_check_images(request, preparation->info, error);
+        if (r < 0 || preparation->published)
+                return r;
+        r = describe_image(preparation->info, request->notes, &preparation->fresh, error);
+        for (ImageKind kind = 0; r >= 0 && kind < IMAGE_KIND_MAX; kind++)
+                r = release_make_payloads(request, preparation->info, kind,
+                                &preparation->fresh->images[kind], &preparation->files[kind], error);
+        return r;
+}
+
 int release_publish(const ReleaseRequest *request, ReleaseReport *ret, Error *error)
 {
         _cleanup_(publication_done) Publication publication = { .request = request };
-        _cleanup_(image_info_freep) ImageInfo *info = NULL;
-        _cleanup_(manifest_freep) Manifest *published = NULL, *fresh = NULL;
-        int r = image_info_read(request->folder, &info, error);
+        _cleanup_(preparation_done) Preparation preparation = { 0 };
+        int r = prepare(request, &preparation, error);
 
         if (r >= 0)
-                r = open_publication(&publication, info->image_id, error);
-        if (r >= 0)
-                r = find_manifest(&publication, info, &published, error);
-        if (r >= 0)
-                r = check_may_publish(&publication, info, published, error);
-        if (r >= 0)
-                r = release_check_images(request, info, error);
-        if (r >= 0 && !published) {
-                r = describe_image(info, request->notes, &fresh, error);
-                if (r >= 0)
-                        r = add_payloads(&publication, info, fresh, error);
-                if (r >= 0)
-                        r = put_manifest(&publication, fresh, error);
-        }
-        if (r >= 0)
-                r = put_release(&publication, info, error);
+                r = look(&publication, &preparation, true, error);
         if (r < 0)
                 return r;
         progress_begin(request->progress, "publish", 0);
-        r = publish(&publication, error);
+        if (!preparation.published) {
+                r = add_payloads(&publication, preparation.fresh, preparation.files, error);
+                if (r >= 0)
+                        r = put_manifest(&publication, preparation.fresh, error);
+        }
+        if (r >= 0)
+                r = put_release(&publication, preparation.info, error);
+        if (r >= 0)
+                r = publish(&publication, error);
         if (r < 0)
                 return r;
         progress_end(request->progress, request->channel);
-        return fill_report(info, published ? published : fresh, published != NULL, ret, error);
+        return fill_report(preparation.info,
+                        preparation.published ? preparation.published : preparation.fresh,
+                        preparation.published != NULL, ret, error);
 }
 
 int release_withdraw(const ReleaseRequest *request, const char *version, const char *reason, Error *error)
 {
         _cleanup_(publication_done) Publication publication = { .request = request };
         ChannelRelease *release;
-        int r = open_publication(&publication, NULL, error);
+        int r = open_publication(&publication, NULL, true, error);
 
         if (r < 0)
                 return r;

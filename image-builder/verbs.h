@@ -6,9 +6,11 @@
 
 #define PROGRAM_NAME "bascule-image"
 
-int verb_payload(int argc, char **argv);
 int verb_keys(int argc, char **argv);
+int verb_payload(int argc, char **argv);
 int verb_recipe(int argc, char **argv);
 int verb_refresh(int argc, char **argv);
+int verb_release(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_verify(int argc, char **argv);
+int verb_withdraw(int argc, char **argv);
