@@ -2,21 +2,12 @@
 #include "disk.h"
 
 #include "block-tree.h"
-#include "fdisk-context.h"
 #include "file.h"
 #include "partition-role.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* Tables of this many partitions are not ours; keeps the overlap check cheap. */
-#define PARTITIONS_MAX 128
-
-typedef struct Span {
-        unsigned number;
-        uint64_t offset_bytes, size_bytes;
-} Span;
 
 Disk *disk_free(Disk *disk)
 {
@@ -56,44 +47,10 @@ static int open_disk_file(const char *path, Disk *disk, Error *error)
         return TAKE_FD(fd);
 }
 
-/* Start and size in bytes, checked against wrapping and the disk. */
-static int partition_span(const Disk *disk, struct fdisk_context *context, struct fdisk_partition *partition,
-                Span *ret, Error *error)
+static int take_role(Disk *disk, uint32_t index, const GptEntry *entry, Error *error)
 {
-        Span span = { .number = (unsigned)fdisk_partition_get_partno(partition) + 1 };
-        uint64_t first = fdisk_partition_has_start(partition) ? fdisk_partition_get_start(partition) : 0;
-        uint64_t count = fdisk_partition_has_size(partition) ? fdisk_partition_get_size(partition) : 0;
-        uint64_t end;
-
-        if (count == 0 || ADD_OVERFLOWS(first, count, &end) || first < fdisk_get_first_lba(context) ||
-                        end - 1 > fdisk_get_last_lba(context) ||
-                        MUL_OVERFLOWS(end, disk->sector_size_bytes, &end) || end > disk->size_bytes)
-                return error_set(error, ERROR_CORRUPT, EBADMSG,
-                                "partition %u does not lie in the usable area of the disk", span.number);
-        span.offset_bytes = first * disk->sector_size_bytes;
-        span.size_bytes = count * disk->sector_size_bytes;
-        *ret = span;
-        return 0;
-}
-
-static int check_overlap(const Span *spans, size_t count, Error *error)
-{
-        const Span *last = &spans[count];
-
-        for (size_t i = 0; i < count; i++)
-                if (spans[i].offset_bytes < last->offset_bytes + last->size_bytes &&
-                                last->offset_bytes < spans[i].offset_bytes + spans[i].size_bytes)
-                        return error_set(error, ERROR_CORRUPT, EBADMSG, "partitions %u and %u overlap",
-                                        spans[i].number, last->number);
-        return 0;
-}
-
-static int take_role(Disk *disk, struct fdisk_partition *partition, const Span *span, Error *error)
-{
-        struct fdisk_parttype *type = fdisk_partition_get_type(partition);
-        const char *guid = type ? fdisk_parttype_get_string(type) : NULL;
-        const char *label = fdisk_partition_get_name(partition), *uuid = fdisk_partition_get_uuid(partition);
-        PartitionRole role = guid && label ? partition_role_from(guid, label) : PARTITION_ROLE_MAX;
+        char type[UUID_TEXT_SIZE];
+        PartitionRole role = partition_role_from(uuid_format(entry->type, type), entry->name);
         Partition *place;
 
         if (role == PARTITION_ROLE_MAX)
@@ -101,46 +58,14 @@ static int take_role(Disk *disk, struct fdisk_partition *partition, const Span *
         place = &disk->partitions[role];
         if (place->exists)
                 return error_set(error, ERROR_CORRUPT, EBADMSG, "partitions %u and %u both claim to be %s",
-                                place->number, span->number, partition_role_name(role));
-        if (!uuid || uuid_parse(uuid, place->uuid) < 0)
-                return error_set(error, ERROR_CORRUPT, EBADMSG, "partition %u has no UUID", span->number);
-        place->exists = true;
-        place->number = span->number;
-        place->offset_bytes = span->offset_bytes;
-        place->size_bytes = span->size_bytes;
-        return 0;
-}
-
-static int read_partitions(Disk *disk, struct fdisk_context *context, Error *error)
-{
-        _cleanup_(fdisk_unref_tablep) struct fdisk_table *table = NULL;
-        _cleanup_(fdisk_free_iterp) struct fdisk_iter *iterator = fdisk_new_iter(FDISK_ITER_FORWARD);
-        struct fdisk_partition *partition;
-        Span spans[PARTITIONS_MAX];
-        size_t count = 0;
-        int r;
-
-        if (!iterator)
-                return error_oom(error);
-        r = fdisk_get_partitions(context, &table);
-        if (r < 0)
-                return error_set(error, ERROR_CORRUPT, EBADMSG, "the partitions cannot be read: %s",
-                                strerror(-r));
-        while (fdisk_table_next_partition(table, iterator, &partition) == 0) {
-                if (!fdisk_partition_is_used(partition))
-                        continue;
-                if (count >= PARTITIONS_MAX)
-                        return error_set(error, ERROR_CORRUPT, EBADMSG, "there are more than %d partitions",
-                                        PARTITIONS_MAX);
-                r = partition_span(disk, context, partition, &spans[count], error);
-                if (r >= 0)
-                        r = check_overlap(spans, count, error);
-                if (r >= 0)
-                        r = take_role(disk, partition, &spans[count], error);
-                if (r < 0)
-                        return r;
-                count++;
-        }
+                                place->number, index + 1, partition_role_name(role));
+        *place = (Partition){
+                .exists = true,
+                .number = index + 1,
+                .offset_bytes = entry->first_lba * disk->sector_size_bytes,
+                .size_bytes = (entry->last_lba - entry->first_lba + 1) * disk->sector_size_bytes,
+        };
+        memcpy(place->uuid, entry->uuid, UUID_SIZE);
         return 0;
 }
 
@@ -155,53 +80,24 @@ static int check_roles(const Disk *disk, Error *error)
         return 0;
 }
 
-/* libfdisk and gpt.c choose a copy each. Where a table can be read in two ways, what one of them shows may
- * not be what the other would write back: neither is to be trusted then. */
-static int check_agreement(const Disk *disk, const Gpt *gpt, Error *error)
-{
-        for (unsigned role = 0; role < PARTITION_ROLE_MAX; role++) {
-                const Partition *partition = &disk->partitions[role];
-                GptEntry entry;
-
-                if (!partition->exists)
-                        continue;
-                if (!gpt_get(gpt, partition->number - 1, &entry) ||
-                                entry.first_lba * disk->sector_size_bytes != partition->offset_bytes ||
-                                (entry.last_lba - entry.first_lba + 1) * disk->sector_size_bytes !=
-                                                partition->size_bytes ||
-                                memcmp(entry.uuid, partition->uuid, UUID_SIZE) != 0)
-                        return error_set(error, ERROR_CORRUPT, EBADMSG,
-                                        "the copies of the partition table contradict each other at "
-                                        "partition %u",
-                                        partition->number);
-        }
-        return gpt_check(gpt, error);
-}
-
+/* gpt_read() and gpt_check() have made sure that every number that is used here lies on the disk. */
 static int read_table(Disk *disk, int fd, Error *error)
 {
-        _cleanup_(fdisk_unref_contextp) struct fdisk_context *context = NULL;
         _cleanup_(gpt_freep) Gpt *gpt = NULL;
+        GptEntry entry;
         int r = gpt_read(fd, 0, &gpt, error);
 
+        if (r >= 0)
+                r = gpt_check(gpt, error);
         if (r < 0)
                 return r;
         disk->sector_size_bytes = gpt->sector_size_bytes;
         disk->table = gpt->report;
         memcpy(disk->uuid, gpt->disk_uuid, UUID_SIZE);
-        r = fdisk_context_open(fd, disk->path, gpt->sector_size_bytes, false, &context, error);
-        if (r < 0)
-                return r;
-        if (!fdisk_is_label(context, GPT))
-                return error_set(error, ERROR_CORRUPT, EBADMSG, "%s",
-                                gpt->report.has_protective_mbr ? "the partition table breaks a rule that "
-                                                                 "every reader checks"
-                                                               : "the protective MBR is gone "
-                                                                 "(\"bascule-disk repair\" can mend it)");
-        r = read_partitions(disk, context, error);
-        if (r >= 0)
-                r = check_roles(disk, error);
-        return r < 0 ? r : check_agreement(disk, gpt, error);
+        for (uint32_t i = 0; r >= 0 && i < gpt->entry_count; i++)
+                if (gpt_get(gpt, i, &entry))
+                        r = take_role(disk, i, &entry, error);
+        return r < 0 ? r : check_roles(disk, error);
 }
 
 int disk_open(const char *path, Disk **ret, Error *error)

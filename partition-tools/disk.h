@@ -69,8 +69,8 @@ typedef struct Extent {
 /* Opens a partition: the node when the disk is a block device, else the image at the offset. flags as
  * open(2). The descriptor refers to the partition only when it is a node; users stay within the extent.
  * -EBUSY when the kernel's idea of the partition differs from the table (it was changed and not read again).
- * -ENOENT for a role that the disk does not have. A device whose partitions the kernel does not know (-ENODEV)
- * can be read, as a part of the whole disk, but not written. */
+ * -ENOENT for a role that the disk does not have. A device whose partitions the kernel does not know
+ * (-ENODEV) can be read, as a part of the whole disk, but not written. */
 int disk_open_partition(const Disk *disk, PartitionRole role, int flags, Extent *ret, Error *error);
 
 /* Path of a partition's device node (/dev/vda2), for mounting; -ENOTBLK when the disk is a file. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The two copies of a GUID partition table, seen one by one. libfdisk (disk.c, layout.c) shows only the copy
- * that it chose, and writes both without a flush between them; whoever must say which copy is damaged, mend
- * it, or change a table so that a power cut at any write leaves a whole copy, comes here.
- * (UEFI specification 2.10, chapter 5.3.)
+/* GUID partition tables of disks that exist, the two copies seen one by one, so that a caller can say which
+ * is damaged, mend it, and change a table so that a power cut at any write leaves a whole copy. (UEFI
+ * specification 2.10, chapter 5.3.)
+ *
+ * libfdisk makes our tables (layout.c) but does not read them: it shows only the copy that it chose, writes
+ * both without a flush between them, and takes as much memory as a hostile header asks for.
  *
  * The table is hostile input: every number is checked before it is used, entries are 128 bytes, and no more
  * than GPT_ENTRIES_MAX of them are read. Entries are numbered from 0 here, from 1 in the kernel's names. */

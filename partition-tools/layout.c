@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layout.h"
 
-#include "fdisk-context.h"
 #include "file.h"
 #include "partition-role.h"
 #include "uuid.h"
 
+#include <libfdisk.h>
 #include <string.h>
+
+DEFINE_CLEANUP(struct fdisk_context *, fdisk_unref_context)
+DEFINE_CLEANUP(struct fdisk_partition *, fdisk_unref_partition)
+DEFINE_CLEANUP(struct fdisk_parttype *, fdisk_unref_parttype)
 
 /* Larger than any disk; keeps every sum inside 64 bits. */
 #define SIZE_MAX_BYTES (UINT64_C(1) << 56)
@@ -154,11 +158,17 @@ int disk_layout_write(const DiskLayout *layout, int fd, Error *error)
         if (ftruncate(fd, (off_t)disk_layout_size(layout)) < 0)
                 return error_set(error, errno == ENOSPC || errno == EFBIG ? ERROR_NO_SPACE : ERROR_IO, errno,
                                 "cannot make the disk image as large as it must be: %s", strerror(errno));
-        r = fdisk_context_open(fd, "the disk image", layout->sector_size_bytes, true, &context, error);
-        if (r < 0)
-                return r;
-        r = write_table(layout, context);
-        (void)fdisk_deassign_device(context, 1);
+        context = fdisk_new_context();
+        if (!context)
+                return error_oom(error);
+        (void)fdisk_disable_dialogs(context, 1);
+        r = fdisk_save_user_sector_size(context, layout->sector_size_bytes, layout->sector_size_bytes);
+        if (r >= 0)
+                r = fdisk_assign_device_by_fd(context, fd, "the disk image", 0);
+        if (r >= 0) {
+                r = write_table(layout, context);
+                (void)fdisk_deassign_device(context, 1);
+        }
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot write the partition table: %s", strerror(-r));
         return 0;

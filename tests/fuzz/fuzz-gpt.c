@@ -145,6 +145,29 @@ static void try_image(const Image *image)
         try_growth(image, disk);
 }
 
+/* Both ends of a good image: making one anew each time would be most of the work. */
+static int fresh_image(unsigned sector)
+{
+        static uint8_t ends[2][2][64 * KIB];
+        static uint64_t sizes[2];
+        unsigned kind = sector == 512 ? 0 : 1;
+        int fd;
+
+        if (sizes[kind] == 0) {
+                fd = image_new(sector);
+                MUST(fd >= 0 && fd_size(fd, &sizes[kind]) >= 0);
+                MUST(pread_full(fd, ends[kind][0], sizeof(ends[0][0]), 0) >= 0);
+                MUST(pread_full(fd, ends[kind][1], sizeof(ends[0][1]), sizes[kind] - sizeof(ends[0][1])) >=
+                                0);
+                (void)fd_close(fd);
+        }
+        fd = memfd_create("disk", MFD_CLOEXEC);
+        MUST(fd >= 0 && ftruncate(fd, (off_t)sizes[kind]) == 0);
+        MUST(pwrite_full(fd, ends[kind][0], sizeof(ends[0][0]), 0) >= 0);
+        MUST(pwrite_full(fd, ends[kind][1], sizeof(ends[0][1]), sizes[kind] - sizeof(ends[0][1])) >= 0);
+        return fd;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         Image image = { .fd = -1, .sector = 512 };
@@ -153,8 +176,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         if ((data[0] & 1) != 0)
                 image.sector = 4096;
-        image.fd = image_new(image.sector);
-        MUST(image.fd >= 0 && fd_size(image.fd, &image.size) >= 0);
+        image.fd = fresh_image(image.sector);
+        MUST(fd_size(image.fd, &image.size) >= 0);
         for (size_t at = 2; size - at >= 4 && size - at - 4 >= data[at + 3]; at += 4 + (size_t)data[at + 3])
                 apply(&image, data[at], read_le16(data + at + 1), data + at + 4, data[at + 3]);
         if ((data[0] & 2) != 0) {
