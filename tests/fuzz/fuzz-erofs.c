@@ -106,17 +106,35 @@ static void apply(uint8_t *image, size_t image_size, const uint8_t *data, size_t
         }
 }
 
+/* The good image, made once. */
+static const uint8_t *good_image(size_t *ret_size)
+{
+        static uint8_t *bytes;
+        static uint64_t size;
+
+        if (!bytes) {
+                _cleanup_tree_ Tree *tree = sample();
+                _cleanup_fd_ int fd = write_image(tree, NULL);
+
+                MUST(fd >= 0 && fd_size(fd, &size) >= 0);
+                bytes = malloc(size);
+                MUST(bytes && pread_full(fd, bytes, size, 0) >= 0);
+        }
+        *ret_size = size;
+        return bytes;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        _cleanup_tree_ Tree *tree = sample();
         _cleanup_erofs_ ErofsImage *image = NULL;
-        _cleanup_fd_ int good = write_image(tree, NULL), fd = memfd_create("bad", MFD_CLOEXEC);
+        _cleanup_fd_ int fd = memfd_create("bad", MFD_CLOEXEC);
         Error error = { 0 };
-        uint64_t length;
+        size_t length;
+        const uint8_t *good = good_image(&length);
 
-        MUST(good >= 0 && fd >= 0 && fd_size(good, &length) >= 0);
         _cleanup_free_ uint8_t *bytes = malloc(length);
-        MUST(bytes && pread_full(good, bytes, length, 0) >= 0);
+        MUST(bytes && fd >= 0);
+        memcpy(bytes, good, length);
         apply(bytes, length, data, size);
         write_le32(bytes + EROFS_SUPER_OFFSET + EROFS_SUPER_CHECKSUM_AT, erofs_checksum(bytes));
         MUST(pwrite_full(fd, bytes, length, 0) >= 0);
