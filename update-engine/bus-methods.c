@@ -101,6 +101,7 @@ static int run_check(sd_bus_message *call, void *data, sd_bus_error *bus_error)
 
         if (r < 0)
                 return r;
+        bus_request_log(&request, call);
         job = bus_job_new(bus, "check", call);
         if (!job)
                 return -ENOMEM;
@@ -118,6 +119,7 @@ static int run_update(sd_bus_message *call, void *data, sd_bus_error *bus_error)
 
         if (r < 0)
                 return r;
+        bus_request_log(&request, call);
         job = bus_job_new(bus, "update", NULL);
         if (!job)
                 return -ENOMEM;

@@ -4,6 +4,7 @@
 #include "bus-json.h"
 #include "bus-names.h"
 #include "json.h"
+#include "log.h"
 
 #include <string.h>
 
@@ -99,6 +100,21 @@ int bus_request_read(sd_bus_message *call, BusRequest *ret, sd_bus_error *error)
         *ret = request;
         request.version = NULL;
         return 0;
+}
+
+void bus_request_log(const BusRequest *request, sd_bus_message *call)
+{
+        _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+        const char *version = request->version ? request->version : "the best release";
+        uid_t uid = (uid_t)-1;
+
+        if (!request->is_override)
+                return;
+        if (sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0)
+                (void)sd_bus_creds_get_euid(creds, &uid);
+        for (size_t i = 0; i < ELEMENTS(request_flags); i++)
+                if (request_flags[i].is_override && (request->flags & request_flags[i].flag))
+                        log_notice("user %d asks for %s with %s", (int)uid, version, request_flags[i].name);
 }
 
 int bus_request_version(sd_bus_message *call, const char **ret, sd_bus_error *error)

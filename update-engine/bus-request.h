@@ -21,6 +21,10 @@ int bus_request_read(sd_bus_message *call, BusRequest *ret, sd_bus_error *error)
 void bus_request_done(BusRequest *request);
 #define _cleanup_bus_request_ _cleanup_(bus_request_done)
 
+/* Puts into the log which refusals the caller overrides, if any: not to be forgotten when something is looked for
+ * later. */
+void bus_request_log(const BusRequest *request, sd_bus_message *call);
+
 /* The version that the call begins with; *ret (borrowed) is NULL when it is empty. */
 int bus_request_version(sd_bus_message *call, const char **ret, sd_bus_error *error);
 

@@ -30,8 +30,8 @@ int cli_bus_failed(const sd_bus_error *bus_error, int r, Error *error)
                         !(bus_error->name && strncmp(bus_error->name, BUS_ERROR_PREFIX,
                                                              strlen(BUS_ERROR_PREFIX)) == 0))
                 return error_set(error, code, -r,
-                                "basculed does not answer; \"systemctl start basculed\" starts it and "
-                                "\"journalctl -u basculed\" shows why it stopped");
+                                "basculed does not answer; `systemctl start basculed` starts it and "
+                                "`journalctl -u basculed` shows why it stopped");
         if (bus_error->name && strcmp(bus_error->name, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) == 0)
                 return error_set(error, code, -r, "this needs an administrator; try it with sudo");
         return error_set(error, code, -r, "%s", bus_error->message ? bus_error->message : strerror(-r));

@@ -195,7 +195,7 @@ int cli_etc(int argc, char **argv)
         if (!cli_parse(&line, argc, argv, &r))
                 return r;
         if (strcmp(line.arguments[0], "diff") != 0)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "say \"bascule %s\"", line.usage);
+                r = error_set(&error, ERROR_USAGE, EINVAL, "say `bascule %s`", line.usage);
         else
                 r = diff(upper, lower, old_lower, json, &error);
         return program_exit(CLI_PROGRAM, r, &error, json);

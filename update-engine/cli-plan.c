@@ -74,7 +74,7 @@ static void print_plan(const json_t *plan)
         if (notes[0])
                 cli_row("notes", "%s", notes);
         if (is_install)
-                cli_hint("\"bascule update\" does this");
+                cli_hint("`bascule update` does this");
 }
 
 int cli_plan(int argc, char **argv)
@@ -117,7 +117,7 @@ static void print_news(const json_t *plan)
         }
         printf("%s is on offer (%s to fetch); this host runs %s.\n", cli_text(plan, "version"),
                         size_format(cli_number(plan, "fetch_bytes"), size), cli_text(plan, "from_version"));
-        cli_hint("\"bascule update\" installs it, \"bascule plan\" says more");
+        cli_hint("`bascule update` installs it, `bascule plan` says more");
 }
 
 int cli_check(int argc, char **argv)

@@ -31,7 +31,7 @@ int cli_pin(int argc, char **argv)
         if (r >= 0 && json)
                 printf("{}\n");
         else if (r >= 0)
-                printf("Pinned to %s. \"bascule unpin\" follows the channel again.\n",
+                printf("Pinned to %s. `bascule unpin` follows the channel again.\n",
                                 line.count ? line.arguments[0] : "the running release");
         return program_exit(CLI_PROGRAM, r, &error, json);
 }
@@ -74,7 +74,7 @@ static void print_ledger(const json_t *ledger)
                                                      cli_text(entry, "what"), cli_text(entry, "reason") });
         }
         cli_table_print(table);
-        cli_hint("\"bascule ledger clear VERSION\" lets one be tried again");
+        cli_hint("`bascule ledger clear VERSION` lets one be tried again");
 }
 
 static int show_ledger(bool json, Error *error)
@@ -127,7 +127,7 @@ int cli_ledger(int argc, char **argv)
         else if (line.count > 0 && strcmp(line.arguments[0], "clear") == 0 && (line.count == 2) != all)
                 r = clear_ledger(all ? "" : line.arguments[1], json, &error);
         else
-                r = error_set(&error, ERROR_USAGE, EINVAL, "say \"bascule %s\"", line.usage);
+                r = error_set(&error, ERROR_USAGE, EINVAL, "say `bascule %s`", line.usage);
         return program_exit(CLI_PROGRAM, r, &error, json);
 }
 
@@ -176,7 +176,7 @@ int cli_config(int argc, char **argv)
         if (!cli_parse(&line, argc, argv, &r))
                 return r;
         if (strcmp(line.arguments[0], "show") != 0)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "say \"bascule %s\"", line.usage);
+                r = error_set(&error, ERROR_USAGE, EINVAL, "say `bascule %s`", line.usage);
         else
                 r = cli_ask("GetConfig", NULL, &config, &error);
         if (r < 0)

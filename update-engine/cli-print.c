@@ -208,6 +208,8 @@ const char *cli_ago(uint64_t seconds, uint64_t now, char ret[static CLI_TIME_MAX
 
         if (seconds == 0)
                 (void)snprintf(ret, CLI_TIME_MAX, "never");
+        else if (now - seconds < 10)
+                (void)snprintf(ret, CLI_TIME_MAX, "just now");
         else if (seconds > now)
                 (void)snprintf(ret, CLI_TIME_MAX, "in %.*s", 40, cli_duration(seconds - now, duration));
         else

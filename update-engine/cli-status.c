@@ -46,7 +46,7 @@ static void print_running(const json_t *status)
                         cli_text(status, "running_slot"), cli_colour(is_trial ? CLI_WARN : CLI_GOOD),
                         is_trial ? "on trial" : "blessed", cli_colour_end());
         if (is_trial)
-                cli_hint("its health checks decide; \"bascule bless\" confirms it by hand");
+                cli_hint("its health checks decide; `bascule bless` confirms it by hand");
 }
 
 static void print_other(const json_t *status)
@@ -67,7 +67,7 @@ static void print_other(const json_t *status)
         else if (strcmp(state, "no-entry") == 0)
                 cli_row("other", "slot %s holds a release that no boot entry names", slot);
         else
-                cli_row("other", "%s, slot %s, \"bascule rollback\" goes back to it", version, slot);
+                cli_row("other", "%s, slot %s, `bascule rollback` goes back to it", version, slot);
 }
 
 static void print_channel(const json_t *status)
@@ -77,7 +77,7 @@ static void print_channel(const json_t *status)
         char ago[CLI_TIME_MAX];
 
         if (checked == 0)
-                cli_row("channel", "%s, never checked; \"bascule check\" does it now",
+                cli_row("channel", "%s, never checked; `bascule check` does it now",
                                 cli_text(status, "channel"));
         else
                 cli_row("channel", "%s, checked %s: %s%s", cli_text(status, "channel"),
@@ -110,10 +110,10 @@ static void print_reboot(const json_t *status)
         char time_text[CLI_TIME_MAX], ago[CLI_TIME_MAX];
 
         if (when)
-                cli_row("reboot", "%s, %s; \"bascule cancel\" drops it", cli_time(when, time_text),
+                cli_row("reboot", "%s, %s; `bascule cancel` drops it", cli_time(when, time_text),
                                 cli_ago(when, now_seconds(), ago));
         else if (cli_flag(status, "pending_reboot"))
-                cli_row("reboot", "not planned; \"bascule update --reboot\" or any reboot starts %s",
+                cli_row("reboot", "not planned; `bascule update --reboot` or any reboot starts %s",
                                 cli_text(status, "other_version"));
 }
 
@@ -145,12 +145,12 @@ static void print_status(const json_t *status, const json_t *ledger)
         print_progress(status);
         print_reboot(status);
         if (pinned[0])
-                cli_row("pinned", "to %s; \"bascule unpin\" follows the channel again", pinned);
+                cli_row("pinned", "to %s; `bascule unpin` follows the channel again", pinned);
         print_ledger(ledger);
-        if (problem[0])
+        if (problem[0] && strcmp(cli_text(status, "last_error_code"), error_code_name(ERROR_CANCELLED)) != 0)
                 cli_row("problem", "%s%s%s", cli_colour(CLI_WARN), problem, cli_colour_end());
         if (strcmp(state, "idle") == 0 && available[0])
-                cli_hint("\"bascule update\" installs %s", available);
+                cli_hint("`bascule update` installs %s", available);
 }
 
 int cli_status(int argc, char **argv)

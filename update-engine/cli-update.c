@@ -56,8 +56,7 @@ static void print_installed(const json_t *properties)
         printf("%s is ready in slot %s and starts at the next boot.\n", cli_text(properties, "OtherVersion"),
                         cli_text(properties, "OtherSlot"));
         if (when)
-                cli_hint("this host reboots at %s; \"bascule cancel\" drops that",
-                                cli_time(when, time_text));
+                cli_hint("this host reboots at %s; `bascule cancel` drops that", cli_time(when, time_text));
         else
                 cli_hint("reboot when it suits you");
 }
@@ -95,7 +94,7 @@ static int update(const CliPlanOptions *wanted, bool background, bool wait, bool
                 return print_properties(json, print_installed, error);
         if (json)
                 return print_properties(true, NULL, error);
-        printf("The update has begun; \"bascule status\" shows how far it is.\n");
+        printf("The update has begun; `bascule status` shows how far it is.\n");
         return 0;
 }
 
@@ -124,6 +123,29 @@ int cli_update(int argc, char **argv)
         return program_exit(CLI_PROGRAM, r, &error, json);
 }
 
+/* What there is to cancel decides what is said about it. */
+static int cancel(bool json, Error *error)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_json_ json_t *properties = NULL;
+        int r = cli_connect(&bus, error);
+
+        if (r >= 0)
+                r = cli_properties(bus, &properties, error);
+        if (r >= 0)
+                r = cli_call(bus, "Cancel", NULL, error, NULL);
+        if (r < 0)
+                return r;
+        if (json)
+                printf("{}\n");
+        else if (cli_text(properties, "OperationVersion")[0] || !cli_number(properties, "RebootAt"))
+                printf("Cancelled. What was fetched is kept for the next `bascule update`.\n");
+        else
+                printf("The reboot is dropped; %s still starts at the next one.\n",
+                                cli_text(properties, "OtherVersion"));
+        return 0;
+}
+
 int cli_cancel(int argc, char **argv)
 {
         bool json = false;
@@ -135,11 +157,7 @@ int cli_cancel(int argc, char **argv)
 
         if (!cli_parse(&line, argc, argv, &r))
                 return r;
-        r = cli_ask("Cancel", NULL, NULL, &error);
-        if (r >= 0 && json)
-                printf("{}\n");
-        else if (r >= 0)
-                printf("Cancelled. What was fetched is kept for the next \"bascule update\".\n");
+        r = cancel(json, &error);
         return program_exit(CLI_PROGRAM, r, &error, json);
 }
 

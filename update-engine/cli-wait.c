@@ -184,11 +184,11 @@ int cli_wait_job(CliWait *wait, uint64_t job, bool json, Error *error)
         ended = find_ended(wait, job);
         if (!ended && r == -EINTR)
                 return error_set(error, ERROR_CANCELLED, EINTR,
-                                "stopped waiting; the work goes on, \"bascule status\" shows it and "
-                                "\"bascule cancel\" stops it");
+                                "stopped waiting; the work goes on, `bascule status` shows it and "
+                                "`bascule cancel` stops it");
         if (!ended)
                 return error_set(error, ERROR_UNAVAILABLE, ECONNRESET,
-                                "basculed ended while it worked; \"journalctl -u basculed\" says why, and "
+                                "basculed ended while it worked; `journalctl -u basculed` says why, and "
                                 "the same "
                                 "command goes on where it stopped");
         if (!error_is_set(&ended->error))

@@ -21,8 +21,10 @@ static int rollback_progress(void *data, uint64_t done_bytes)
         return operation_check(data, NULL);
 }
 
-static int refuse(const HostFacts *facts, Error *error)
+static int refuse(const Operation *operation, const HostFacts *facts, Error *error)
 {
+        const LedgerEntry *bad;
+
         if (!facts->has_other_slot)
                 return error_set(error, ERROR_REFUSED, ENOENT, "the disk has no second slot to go back to");
         if (!facts->other.has_slot)
@@ -34,6 +36,16 @@ static int refuse(const HostFacts *facts, Error *error)
                                 "no boot entry belongs to the release in slot %s, so there is nothing to go "
                                 "back to",
                                 slot_name(facts->other_slot));
+        if (facts->is_waiting)
+                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
+                                "release %s starts at the next boot already", facts->other.version);
+        /* Back from there is where this host just came from. */
+        bad = state_ledger_find(operation->state, facts->other.version);
+        if (bad && bad->kind == LEDGER_TRIAL_FAILED)
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "release %s failed here (%s); `bascule ledger clear %s` lets it be tried "
+                                "again",
+                                bad->version, bad->reason, bad->version);
         return 0;
 }
 
@@ -83,7 +95,7 @@ int rollback_run(Operation *operation, const HostFacts *facts, Error *error)
         _cleanup_(esp_closep) Esp *esp = NULL;
         uint8_t root_hash[SHA256_SIZE];
 
-        int r = refuse(facts, error);
+        int r = refuse(operation, facts, error);
         if (r >= 0)
                 r = disk_open(host->disk_path, &disk, error);
         if (r >= 0)

@@ -35,7 +35,7 @@ def check_finds_the_newest_and_plan_reckons(world):
     assert plan["verdict"] == "install" and plan["version"] == "2" and plan["slot"] == "b", plan
     assert plan["write_bytes"] >= len(two.root) + len(two.uki), plan
     assert 0 < plan["fetch_bytes"] < 2 * len(two.root), plan
-    assert "\"bascule update\"" in host.cli("plan").out
+    assert "`bascule update`" in host.cli("plan").out
     host.assert_not_bootable(two)
 
 
@@ -98,8 +98,9 @@ def a_planned_reboot_can_be_cancelled(world):
     host.start()
     assert host.cli("update", "--wait").status == 0
     assert host.status()["reboot_at"] > time.time() + 3000, host.status()
-    assert "\"bascule cancel\" drops it" in host.cli("status").out
-    assert host.cli("cancel").status == 0
+    assert "`bascule cancel` drops it" in host.cli("status").out
+    cancelled = host.cli("cancel")
+    assert cancelled.status == 0 and "reboot is dropped" in cancelled.out, (cancelled.out, cancelled.err)
     assert host.status()["reboot_at"] == 0
     assert host.cli("cancel").status == 4
     assert not os.path.exists(host.reboots)
@@ -201,6 +202,26 @@ def a_failed_trial_is_noticed_and_not_tried_again(world):
     assert host.cli("update", "--wait").status == 0
     host.assert_installed(three)
     host.assert_not_bootable(two)
+
+
+@test
+def rollback_to_a_release_that_failed_is_refused(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url).start()
+    assert host.cli("update", "--wait").status == 0
+    already = host.cli("rollback")
+    assert already.status == 4 and "already" in already.sentence, (already.status, already.err)
+    assert host.ledger() == {}
+    host.stop()
+    entries = host.esp + "/EFI/Linux/"
+    os.rename(entries + two.entry_name("+3"), entries + two.entry_name("+0-3"))
+    host.start()
+    refused = host.cli("rollback")
+    assert refused.status == 5 and "`bascule ledger clear 2`" in refused.sentence, (refused.status, refused.err)
+    assert two.entry_name("+0-3") in host.entries()
+    assert host.cli("ledger", "clear", "2").status == 0
+    assert host.cli("rollback").status == 0
+    assert host.status()["pending_reboot"]
 
 
 @test

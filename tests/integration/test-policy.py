@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Which release, and when: floors, waves, withdrawn releases, expiry, the timer and reboot windows."""
+import time
+
+from harness.tap import run, test
+from harness.tuf import expired
+
+
+def _plan(host, *arguments):
+    return host.cli("plan", "--json", *arguments).json
+
+
+@test
+def a_floor_is_passed_through(world):
+    one, two, three = world.image("1"), world.image("2"), world.image("3")
+    repository = world.repository(one)
+    repository.release(two, floor=True)
+    repository.release(three)
+    host = world.host(one, world.nginx(repository).url).start()
+    assert _plan(host)["version"] == "2"
+    named = host.cli("update", "--wait", "--version", "3")
+    assert named.status == 5 and "2" in named.sentence, (named.status, named.err)
+    assert host.cli("update", "--wait", "--version", "3", "--allow-floor").status == 0
+    host.assert_installed(three)
+
+
+@test
+def a_withdrawn_release_is_not_installed(world):
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.release(two, withdrawn={"reason": "It eats disks."})
+    host = world.host(one, world.nginx(repository).url).start()
+    assert host.cli("update", "--wait").status == 4
+    named = host.cli("update", "--wait", "--version", "2")
+    assert named.status == 5 and "It eats disks." in named.sentence, (named.status, named.err)
+    assert host.cli("update", "--wait", "--version", "2", "--allow-withdrawn").status == 0
+    host.assert_installed(two)
+
+
+@test
+def a_wave_holds_the_timer_back_but_not_a_person(world):
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.release(two, wave={"start": int(time.time()) + 86400, "seconds": 3600})
+    host = world.host(one, world.nginx(repository).url).start()
+    waited = host.cli("update", "--background")
+    assert waited.status == 0, waited.err
+    host.assert_not_bootable(two)
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
+
+
+@test
+def the_timer_installs_only_when_told_to(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    host.configure(update="Automatic=no")
+    host.start()
+    assert host.cli("update", "--background").status == 0
+    host.assert_not_bootable(two)
+    assert host.status()["available_version"] == "2"
+    host.configure(update="Automatic=yes")
+    host.restart()
+    assert host.cli("update", "--background").status == 0
+    host.assert_installed(two)
+
+
+@test
+def a_newer_engine_is_needed(world):
+    def bend(manifest):
+        manifest["minimum-engine"] = 1000
+
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.release(two, change_manifest=bend)
+    host = world.host(one, world.nginx(repository).url).start()
+    refused = host.cli("update", "--wait")
+    assert refused.status == 12 and "engine" in refused.sentence, (refused.status, refused.err)
+    host.assert_not_bootable(two)
+
+
+@test
+def expired_metadata_is_refused_unless_an_administrator_insists(world):
+    one, two = world.image("1"), world.image("2")
+    for role in ("timestamp", "snapshot", "targets"):
+        repository = world.repository(one)
+        repository.metadata.expires[role] = expired()
+        repository.release(two)
+        host = world.host(one, world.nginx(repository).url).start()
+        refused = host.cli("update", "--wait")
+        assert refused.status == 9 and "expired" in refused.sentence and role in refused.sentence, refused.err
+        host.assert_not_bootable(two)
+        assert host.cli("update", "--wait", "--allow-expired").status == 0
+        assert "with allow_expired" in host.log(), "it is not logged"
+        host.assert_installed(two)
+        host.stop()
+
+
+@test
+def a_manifest_that_lies_about_its_image_is_caught(world):
+    """Even with valid signatures: what was written is read back and compared."""
+    def bend(manifest):
+        manifest["images"]["root"]["verity"]["root-hash"] = "00" * 32
+
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.release(two, change_manifest=bend)
+    host = world.host(one, world.nginx(repository).url).start()
+    before = host.fingerprint()
+    refused = host.cli("update", "--wait")
+    assert refused.status in (9, 10), (refused.status, refused.err)
+    host.assert_not_bootable(two)
+    assert host.fingerprint() == before
+    assert host.status()["other_state"] == "empty"
+
+
+@test
+def a_uki_for_another_root_image_is_caught(world):
+    one, two, three = world.image("1"), world.image("2"), world.image("3")
+    repository = world.repository(one, three)
+
+    def bend(manifest):
+        manifest["images"]["uki"] = repository.manifest(three)["images"]["uki"]
+
+    repository.release(two, change_manifest=bend)
+    host = world.host(one, world.nginx(repository).url).start()
+    refused = host.cli("update", "--wait", "--version", "2")
+    assert refused.status in (9, 10, 12), (refused.status, refused.err)
+    host.assert_not_bootable(two)
+
+
+@test
+def impossible_numbers_in_a_manifest_are_refused(world):
+    one, two = world.image("1"), world.image("2")
+    bends = {
+        "size": lambda image: image.update(size=1 << 50),
+        "odd size": lambda image: image.update(size=image["size"] + 1),
+        "negative": lambda image: image.update(size=-1),
+        "memory": lambda image: image["payloads"][0].update(memory=1 << 40),
+        "index": lambda image: image["payloads"][0].update({"index-size": 1 << 40}),
+        "path": lambda image: image["payloads"][0].update(path="../../etc/passwd"),
+        "no payload": lambda image: image.update(payloads=[]),
+    }
+    for name, bend in bends.items():
+        repository = world.repository(one)
+        repository.release(two, change_manifest=lambda manifest, bend=bend: bend(manifest["images"]["root"]))
+        host = world.host(one, world.nginx(repository).url).start()
+        refused = host.cli("update", "--wait")
+        assert refused.status in (9, 10, 12, 7), (name, refused.status, refused.err)
+        host.assert_not_bootable(two)
+        host.stop()
+
+
+@test
+def the_policy_immediately_reboots_after_the_grace_period(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    host.configure(reboot="Policy=immediately\nGracePeriod=1s")
+    host.start()
+    assert host.cli("update", "--wait").status == 0
+    end = time.monotonic() + 10
+    while time.monotonic() < end and host.status()["state"] != "rebooting":
+        time.sleep(0.1)
+    assert host.status()["state"] == "rebooting"
+
+
+@test
+def the_policy_window_waits_for_its_window(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    later = time.localtime(time.time() + 7200)
+    window = "%02d:00-%02d:59" % (later.tm_hour, later.tm_hour)
+    host.configure(reboot="Policy=window\nGracePeriod=1s\nWindows=" + window)
+    host.start()
+    assert host.cli("update", "--wait").status == 0
+    at = host.status()["reboot_at"]
+    assert time.localtime(at).tm_hour == later.tm_hour and at > time.time(), at
+    # The promise is kept over a restart of the daemon.
+    host.restart()
+    assert host.status()["reboot_at"] == at
+    host.configure(reboot="Policy=window\nGracePeriod=1s\nWindows=00:00-24:00")
+    host.restart()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and host.status()["state"] != "rebooting":
+        time.sleep(0.1)
+    assert host.status()["state"] == "rebooting"
+
+
+if __name__ == "__main__":
+    run()
