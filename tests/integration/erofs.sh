@@ -52,7 +52,7 @@ newline' $'\xff\xfe not utf-8' '%41' '\x41'; do echo x >"tree/a/$name"; done
         mkfifo tree/pipe
         chmod 4755 tree/files/1
         chmod 1777 tree/empty
-        chmod 0000 tree/files/8192
+        chmod 0400 tree/files/8192
         python3 - <<'EOT'
 import os
 os.setxattr('tree/files/4096', 'user.small', b'value')
