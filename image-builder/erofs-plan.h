@@ -35,7 +35,7 @@ struct ErofsPlan {
 int erofs_layout(ErofsPlan *plan, Error *error);
 
 /* Proposes for each item the place that its like has in plan->options.previous: same path, or same path but
- * for the numbers in it, and as many blocks. Proposals may overlap; the layout settles that. */
+ * for the numbers in it, and no more blocks. Proposals may overlap; the layout settles that. */
 int erofs_keep_places(ErofsPlan *plan, Error *error);
 
 /* ---- folders ---- */

@@ -106,7 +106,7 @@ static void match(File *old, File *new)
         if ((old->mode & S_IFMT) != (new->mode &S_IFMT))
                 return;
         new->item->offset = old->offset;
-        if (new->item->block_count > 0 && new->item->block_count == old->block_count)
+        if (new->item->block_count > 0 && new->item->block_count <= old->block_count)
                 new->item->first_block = old->first_block;
 }
 
