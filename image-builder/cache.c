@@ -64,27 +64,36 @@ const char *cache_folder(const Cache *cache)
         return cache->folder;
 }
 
-static int lock_entry(CacheEntry *entry, const char *lock_path, Error *error)
+static int lock_entry(CacheEntry *entry, int operation, Error *error)
 {
-        entry->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (entry->lock_fd < 0)
-                return failed("open", lock_path, errno, error);
-        while (flock(entry->lock_fd, LOCK_EX) < 0)
+        while (flock(entry->lock_fd, operation) < 0)
                 if (errno != EINTR)
-                        return failed("lock", lock_path, errno, error);
+                        return failed("lock", entry->path, errno, error);
         return 0;
+}
+
+/* With the lock shared: whether the entry is there. */
+static bool is_there(CacheEntry *entry)
+{
+        if (access(entry->path, F_OK) < 0)
+                return false;
+        entry->is_present = true;
+        (void)utimensat(AT_FDCWD, entry->path, NULL, 0); /* last use, for whoever cleans up */
+        return true;
 }
 
 static int prepare(CacheEntry *entry, Error *error)
 {
-        int r;
+        int r = lock_entry(entry, LOCK_SH, error);
 
-        if (access(entry->path, F_OK) == 0) {
-                entry->is_present = true;
-                (void)flock(entry->lock_fd, LOCK_SH);
-                (void)utimensat(AT_FDCWD, entry->path, NULL, 0); /* last use, for whoever cleans up */
-                return 0;
-        }
+        if (r < 0 || is_there(entry))
+                return r;
+        /* Not atomic: another build may come first, and be done when we get the lock. */
+        r = lock_entry(entry, LOCK_EX, error);
+        if (r < 0)
+                return r;
+        if (is_there(entry))
+                return lock_entry(entry, LOCK_SH, error);
         /* A build that was killed may have left some of it. */
         r = tree_remove(AT_FDCWD, entry->partial);
         if (r >= 0 && mkdir(entry->partial, 0755) < 0)
@@ -106,9 +115,10 @@ int cache_acquire(Cache *cache, const char *step, const CacheKey *key, CacheEntr
         r = directory_make(AT_FDCWD, folder, 0755);
         if (r < 0)
                 return failed("make", folder, -r, error);
-        r = lock_entry(&entry, lock_path, error);
-        if (r >= 0)
-                r = prepare(&entry, error);
+        entry.lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (entry.lock_fd < 0)
+                return failed("open", lock_path, errno, error);
+        r = prepare(&entry, error);
         if (r < 0)
                 return r;
         *ret = entry;

@@ -6,6 +6,7 @@
 int main(int argc, char **argv)
 {
         static const Verb verbs[] = {
+                { "build", "RECIPE -o DIR", "Build images from a recipe", verb_build },
                 { "release", "DIR", "Publish a built image as a signed release of a channel", verb_release },
                 { "withdraw", "VERSION", "Take a release back from a channel", verb_withdraw },
                 { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",

@@ -44,7 +44,7 @@ static int from_file(const char *path, Buffer *ret, Error *error)
 static int from_command(const char *command, const char *name, Buffer *ret, Error *error)
 {
         /* An agent needs to find its user: it gets the caller's whole environment. */
-        const ProcessOptions options = { .environment = environ, .log_fd = STDERR_FILENO };
+        const ProcessOptions options = { .environment = (const char *const *)environ, .log_fd = STDERR_FILENO };
         _cleanup_strv_ char **words = NULL;
         char *text;
         size_t size;

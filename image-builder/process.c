@@ -69,7 +69,7 @@ int process_find(const char *name, char **ret, Error *error)
 }
 
 /* What a child may know of the caller: where to put things and how to reach the network. */
-static int make_environment(char *const *more, char ***ret)
+static int make_environment(const char *const *more, char ***ret)
 {
         static const char *const kept[] = { "HOME", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
                 "ftp_proxy", "ALL_PROXY", "APT_CONFIG", "USER", "LOGNAME" };

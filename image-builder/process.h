@@ -7,7 +7,7 @@
 #include "error.h"
 
 typedef struct ProcessOptions {
-        char *const *environment; /* more NAME=VALUE strings, NULL-terminated; may be NULL */
+        const char *const *environment; /* more NAME=VALUE strings, NULL-terminated; may be NULL */
         const char *folder;       /* working directory; NULL: the present one */
         int log_fd;               /* standard error, and output unless it is captured; -1: discarded */
 } ProcessOptions;

@@ -103,6 +103,15 @@ static int set_include(
         return r < 0 ? r : recipe_read_file(data, path, error);
 }
 
+/* A list of which the last line counts: a recipe that includes another changes it as a whole. */
+static int set_whole_list(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
+{
+        char ***member = MEMBER(char **, data, key);
+
+        *member = strv_free(*member);
+        return ini_set_words(data, key, value, place, error);
+}
+
 static int set_host_path(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
 {
         char *path = NULL;
@@ -413,8 +422,8 @@ const IniKey recipe_keys[] = {
         KEY("Image", "Architecture", ini_set_string, architecture),
         KEY("Image", "Hostname", ini_set_string, hostname),
         KEY("Image", "Epoch", ini_set_string, epoch_text),
-        KEY("Packages", "Suites", ini_set_words, suites),
-        KEY("Packages", "Areas", ini_set_words, areas),
+        KEY("Packages", "Suites", set_whole_list, suites),
+        KEY("Packages", "Areas", set_whole_list, areas),
         KEY("Packages", "Mirror", ini_set_string, mirror),
         KEY("Packages", "SecurityMirror", ini_set_string, security_mirror),
         KEY("Packages", "Keyring", set_host_path, keyring),
@@ -443,7 +452,7 @@ const IniKey recipe_keys[] = {
         KEY("Disk", "EspSize", ini_set_size, esp_size_bytes),
         KEY("Disk", "SlotSize", ini_set_size, slot_size_bytes),
         KEY("Disk", "VarSize", ini_set_size, var_size_bytes),
-        KEY("Disk", "Formats", ini_set_words, formats),
+        KEY("Disk", "Formats", set_whole_list, formats),
         KEY("Update", "Repository", ini_set_words, repositories),
         KEY("Update", "Channel", ini_set_string, channel),
         KEY("Update", "TrustedRoot", set_host_path, trusted_root),

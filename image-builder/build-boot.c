@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
+#include "engine-files.h"
+#include "file.h"
+#include "hex.h"
+#include "initrd.h"
+#include "uki.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define STUB_MAX (8 * MIB)
+#define KERNEL_MAX (128 * MIB)
+#define TEXT_MAX (64 * KIB)
+
+int build_initrd(Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_buffer_ Buffer archive = BUFFER_WITH_CAP(INITRD_MAX);
+        _cleanup_free_ char *init = NULL;
+        size_t size;
+        int r = engine_files_read_init(build->options->engine_root, &init, &size, error);
+
+        if (r >= 0)
+                r = initrd_build(build->composition.tree, &build->composition.kernel, build->recipe->modules,
+                                init, size, &archive, error);
+        return r < 0 ? r : build_entry_write(entry, "initrd", archive.data, archive.size, error);
+}
+
+/* The kernel's own words first, then what a host that must come back by itself needs, unless the recipe says
+ * otherwise. The root hash is not part of the key: it follows from the step before. */
+static int make_command_line(const Build *build, char **ret)
+{
+        static const char *const defaults[] = { "panic=", "panic=10", "oops=", "oops=panic",
+                "systemd.crash_reboot=", "systemd.crash_reboot=1" };
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(TEXT_MAX);
+        char hex[SHA256_HEX_SIZE];
+        int r;
+
+        hex_encode(build->root_hash, SHA256_SIZE, hex);
+        r = buffer_printf(&text, "bascule.roothash=%s systemd.gpt_auto=0", hex);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(defaults); i += 2) {
+                bool is_given = false;
+
+                for (char **word = build->recipe->command_line; word && *word; word++)
+                        is_given = is_given || strncmp(*word, defaults[i], strlen(defaults[i])) == 0;
+                if (!is_given)
+                        r = buffer_printf(&text, " %s", defaults[i + 1]);
+        }
+        for (char **word = build->recipe->command_line; r >= 0 && word && *word; word++)
+                r = buffer_printf(&text, " %s", *word);
+        if (r < 0)
+                return r;
+        *ret = buffer_take(&text, NULL);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int build_uki(Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_free_ char *stub = NULL, *osrel = NULL, *cmdline = NULL, *initrd = NULL, *kernel = NULL,
+                            *release = NULL;
+        _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(UKI_MAX);
+        UkiParts parts = { 0 };
+        uint8_t hash[SHA256_SIZE];
+        size_t release_size;
+        int r = file_read(AT_FDCWD, STUB_PATH, STUB_MAX, &stub, &parts.stub_size);
+
+        if (r < 0)
+                return error_set(error, ERROR_MISSING_TOOL, -r,
+                                "cannot read %s: %s; it is in the Debian package "
+                                "systemd-boot-efi",
+                                STUB_PATH, strerror(-r));
+        r = build_entry_read(&build->entries[BUILD_ROOT], "os-release", TEXT_MAX, &osrel, &parts.osrel_size,
+                        error);
+        if (r >= 0)
+                r = build_entry_read(&build->entries[BUILD_ROOT], "vmlinuz", KERNEL_MAX, &kernel,
+                                &parts.kernel_size, error);
+        if (r >= 0)
+                r = build_entry_read(&build->entries[BUILD_ROOT], "kernel-release", TEXT_MAX, &release,
+                                &release_size, error);
+        if (r >= 0)
+                r = build_entry_read(&build->entries[BUILD_INITRD], "initrd", INITRD_MAX, &initrd,
+                                &parts.initrd_size, error);
+        if (r < 0)
+                return r;
+        if (make_command_line(build, &cmdline) < 0)
+                return error_oom(error);
+        parts.stub = stub;
+        parts.osrel = osrel;
+        parts.kernel = kernel;
+        parts.initrd = initrd;
+        parts.cmdline = cmdline;
+        parts.cmdline_size = strlen(cmdline);
+        parts.release = release;
+        r = uki_write(&parts, &image, error);
+        if (r < 0)
+                return r;
+        sha256_of(image.data, image.size, hash);
+        r = build_entry_write(entry, BUILD_UKI_FILE, image.data, image.size, error);
+        return r < 0 ? r : build_entry_write(entry, "uki-sha256", hash, sizeof(hash), error);
+}

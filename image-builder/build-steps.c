@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
+#include "disk-image.h"
+#include "erofs-writer.h"
+#include "file.h"
+#include "process.h"
+#include "verity.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define RESERVE_NAMES 5 /* packages named when the root does not fit */
+
+int build_entry_write(const CacheEntry *entry, const char *name, const void *data, size_t size, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(entry, name);
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        r = fd < 0 ? -errno : write_full(fd, data, size);
+        return r < 0 ? error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "cannot write %s: %s",
+                                       path, strerror(-r))
+                     : 0;
+}
+
+int build_entry_read(const CacheEntry *entry, const char *name, size_t cap_bytes, char **ret,
+                size_t *ret_size, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(entry, name);
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        r = file_read(AT_FDCWD, path, cap_bytes, ret, ret_size);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r)) : 0;
+}
+
+ComposeOptions build_compose_options(const Build *build)
+{
+        return (ComposeOptions){
+                .recipe = build->recipe, .engine_root = build->options->engine_root, .epoch = build->epoch
+        };
+}
+
+int build_compose(Build *build, Error *error)
+{
+        _cleanup_free_ char *tar = NULL;
+        ComposeOptions options = build_compose_options(build);
+        char remark[64];
+        int r;
+
+        if (build->is_composed)
+                return 0;
+        tar = cache_entry_file(&build->entries[BUILD_PACKAGES], "tree.tar");
+        if (!tar)
+                return error_oom(error);
+        options.tar_path = tar;
+        progress_begin(build->progress, "tree", 0);
+        r = compose(&options, &build->composition, error);
+        if (r < 0)
+                return r;
+        build->is_composed = true;
+        (void)snprintf(remark, sizeof(remark), "%zu packages, %zu files", build->composition.package_count,
+                        tree_inode_count(build->composition.tree));
+        progress_end(build->progress, remark);
+        return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+        const ComposePackage *left = *(ComposePackage *const *)a, *right = *(ComposePackage *const *)b;
+
+        if (left->installed_bytes != right->installed_bytes)
+                return left->installed_bytes < right->installed_bytes ? 1 : -1;
+        return strcmp(left->name, right->name);
+}
+
+static int too_large(const Build *build, uint64_t size, Error *error)
+{
+        const Composition *composition = &build->composition;
+        _cleanup_free_ const ComposePackage **order = calloc(composition->package_count + 1, sizeof(*order));
+        char text[512] = "", have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX],
+             one[SIZE_TEXT_MAX];
+        uint64_t slot = build->recipe->slot_size_bytes;
+
+        for (size_t i = 0; order && i < composition->package_count; i++)
+                order[i] = &composition->packages[i];
+        if (order)
+                qsort(order, composition->package_count, sizeof(*order), by_size);
+        for (size_t i = 0; order && i < MIN_OF(composition->package_count, (size_t)RESERVE_NAMES); i++) {
+                size_t used = strlen(text);
+
+                (void)snprintf(text + used, sizeof(text) - used, "%s%s %s", i > 0 ? ", " : "",
+                                order[i]->name, size_format(order[i]->installed_bytes, one));
+        }
+        return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                        "the root image is too large by %s: it takes %s and SlotSize= is %s; the biggest "
+                        "packages are %s",
+                        size_format(size - slot, missing), size_format(size, want), size_format(slot, have),
+                        text);
+}
+
+static int on_progress(uint64_t done, void *data)
+{
+        progress_update(data, done);
+        return 0;
+}
+
+static int on_verity_progress(void *data, uint64_t done)
+{
+        progress_update(data, done);
+        return 0;
+}
+
+static int open_new(const char *path, int *ret, Error *error)
+{
+        *ret = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        return *ret < 0 ? error_set(error, ERROR_IO, errno, "cannot make %s: %s", path, strerror(errno)) : 0;
+}
+
+static int write_erofs(Build *build, const char *path, Error *error)
+{
+        _cleanup_erofs_plan_ ErofsPlan *plan = NULL;
+        _cleanup_fd_ int fd = -1;
+        ErofsOptions options = { .epoch = build->epoch, .label = "root" };
+        uint8_t seed[SHA256_SIZE] = { 0 };
+        uint64_t size;
+        int r;
+
+        sha256_of(build->recipe->image_id, strlen(build->recipe->image_id), seed);
+        disk_image_uuid("erofs", seed, options.uuid);
+        r = erofs_plan_new(build->composition.tree, &options, &plan, error);
+        if (r < 0)
+                return r;
+        size = erofs_plan_size(plan);
+        if (size > build->recipe->slot_size_bytes)
+                return too_large(build, size, error);
+        progress_begin(build->progress, build_step_name(BUILD_ROOT), size);
+        r = open_new(path, &fd, error);
+        return r < 0 ? r : erofs_write(plan, fd, on_progress, build->progress, error);
+}
+
+static int write_package_list(const Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(16 * MIB);
+        const Composition *composition = &build->composition;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < composition->package_count; i++)
+                r = buffer_printf(&text, "%s %s %s\n", composition->packages[i].name,
+                                composition->packages[i].version, composition->packages[i].architecture);
+        return r < 0 ? error_oom(error) : build_entry_write(entry, "packages", text.data, text.size, error);
+}
+
+static int make_root(Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(entry, BUILD_ROOT_FILE);
+        const Composition *composition = &build->composition;
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        r = write_erofs(build, path, error);
+        if (r >= 0)
+                r = build_entry_write(entry, "vmlinuz", composition->kernel_image, composition->kernel_size,
+                                error);
+        if (r >= 0)
+                r = build_entry_write(entry, "kernel-release", composition->kernel.release,
+                                strlen(composition->kernel.release), error);
+        if (r >= 0)
+                r = build_entry_write(entry, "os-release", composition->os_release,
+                                strlen(composition->os_release), error);
+        return r < 0 ? r : write_package_list(build, entry, error);
+}
+
+static int make_verity(Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_free_ char *root_path = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
+        _cleanup_free_ char *path = cache_entry_file(entry, BUILD_VERITY_FILE);
+        _cleanup_fd_ int root_fd = -1, fd = -1;
+        VeritySuperblock superblock = { .salt_size = SHA256_SIZE };
+        uint8_t root_hash[SHA256_SIZE], root_sha256[SHA256_SIZE];
+        uint64_t size;
+        int r;
+
+        if (!root_path || !path)
+                return error_oom(error);
+        root_fd = open(root_path, O_RDONLY | O_CLOEXEC);
+        r = root_fd < 0 ? -errno : fd_size(root_fd, &size);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot open %s: %s", root_path, strerror(-r));
+        progress_begin(build->progress, build_step_name(BUILD_VERITY), size);
+        r = open_new(path, &fd, error);
+        if (r >= 0)
+                r = verity_build(root_fd, 0, size, build->salt, sizeof(build->salt), fd, 0, root_hash,
+                                on_verity_progress, build->progress, error);
+        if (r < 0)
+                return r;
+        memcpy(superblock.uuid, root_hash, sizeof(superblock.uuid));
+        memcpy(superblock.salt, build->salt, sizeof(build->salt));
+        superblock.data_blocks = size / VERITY_BLOCK_SIZE;
+        r = verity_superblock_write(fd, 0, &superblock);
+        if (r >= 0)
+                r = sha256_of_fd(root_fd, 0, size, root_sha256);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot write %s: %s", path, strerror(-r));
+        r = build_entry_write(entry, "root-hash", root_hash, sizeof(root_hash), error);
+        return r < 0 ? r : build_entry_write(entry, "root-sha256", root_sha256, sizeof(root_sha256), error);
+}
+
+static int make_disk(Build *build, const char *path, Error *error)
+{
+        _cleanup_free_ char *root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
+        _cleanup_free_ char *verity = cache_entry_file(&build->entries[BUILD_VERITY], BUILD_VERITY_FILE);
+        _cleanup_free_ char *uki = cache_entry_file(&build->entries[BUILD_UKI], BUILD_UKI_FILE);
+        _cleanup_cache_entry_ CacheEntry scratch = CACHE_ENTRY_NONE;
+        _cleanup_free_ char *log_path = NULL;
+        _cleanup_fd_ int log_fd = -1;
+        char log_name[64];
+        DiskImageParts parts = { .recipe = build->recipe,
+                .root_path = root,
+                .verity_path = verity,
+                .uki_path = uki,
+                .boot_loader_path = BOOT_LOADER_PATH,
+                .root_size_bytes = build->root_size_bytes,
+                .verity_size_bytes = build->verity_size_bytes,
+                .uki_size_bytes = build->uki_size_bytes,
+                .epoch = build->epoch };
+        int r;
+
+        if (!root || !verity || !uki)
+                return error_oom(error);
+        memcpy(parts.root_hash, build->root_hash, SHA256_SIZE);
+        (void)snprintf(log_name, sizeof(log_name), "disk-%.16s", build->keys[BUILD_DISK].text);
+        r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
+        /* The folder of an entry that is never committed is a scratch folder. */
+        if (r >= 0)
+                r = cache_acquire(build->cache, "scratch", &build->keys[BUILD_DISK], &scratch, error);
+        return r < 0 ? r : disk_image_write(&parts, path, scratch.partial, log_fd, error);
+}
+
+static int make_qcow2(Build *build, const char *path, Error *error)
+{
+        const char *disk = build->placed[BUILD_DISK];
+        _cleanup_free_ char *finished = path_join(build->output, BUILD_DISK_FILE);
+
+        if (!finished)
+                return error_oom(error);
+        return process_check((const char *const[]){ "qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2",
+                                             disk ? disk : finished, path, NULL },
+                        &(ProcessOptions){ .log_fd = -1 }, error);
+}
+
+int build_make(Build *build, BuildStep step, const char *path, Error *error)
+{
+        const CacheEntry *entry = &build->entries[step];
+
+        switch (step) {
+        case BUILD_PACKAGES:
+                return build_packages(build, entry, error);
+        case BUILD_ROOT:
+                return make_root(build, entry, error);
+        case BUILD_VERITY:
+                return make_verity(build, entry, error);
+        case BUILD_INITRD:
+                return build_initrd(build, entry, error);
+        case BUILD_UKI:
+                return build_uki(build, entry, error);
+        case BUILD_DISK:
+                return make_disk(build, path, error);
+        case BUILD_QCOW2:
+                return make_qcow2(build, path, error);
+        default:
+                return -EINVAL;
+        }
+}
+
+/* ---- loading ---- */
+
+static int load_hash(
+                const CacheEntry *entry, const char *name, uint8_t ret[static SHA256_SIZE], Error *error)
+{
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+        int r = build_entry_read(entry, name, SHA256_SIZE, &data, &size, error);
+
+        if (r < 0)
+                return r;
+        if (size != SHA256_SIZE)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "the cache entry %s is damaged; remove it",
+                                entry->path);
+        memcpy(ret, data, SHA256_SIZE);
+        return 0;
+}
+
+static int load_size(const CacheEntry *entry, const char *name, uint64_t *ret, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(entry, name);
+        _cleanup_fd_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        int r = fd < 0 ? -errno : fd_size(fd, ret);
+
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path ? path : name, strerror(-r))
+                     : 0;
+}
+
+int build_load(Build *build, BuildStep step, Error *error)
+{
+        const CacheEntry *entry = &build->entries[step];
+        uint64_t *size = &build->figures[step].size_bytes;
+        int r = 0;
+
+        switch (step) {
+        case BUILD_PACKAGES:
+                return load_size(entry, "tree.tar", size, error);
+        case BUILD_ROOT:
+                r = load_size(entry, BUILD_ROOT_FILE, size, error);
+                build->root_size_bytes = *size;
+                return r;
+        case BUILD_VERITY:
+                r = load_hash(entry, "root-hash", build->root_hash, error);
+                if (r >= 0)
+                        r = load_hash(entry, "root-sha256", build->root_sha256, error);
+                if (r >= 0)
+                        r = load_size(entry, BUILD_VERITY_FILE, size, error);
+                build->verity_size_bytes = *size;
+                return r;
+        case BUILD_INITRD:
+                return load_size(entry, "initrd", size, error);
+        case BUILD_UKI:
+                r = load_hash(entry, "uki-sha256", build->uki_sha256, error);
+                if (r >= 0)
+                        r = load_size(entry, BUILD_UKI_FILE, size, error);
+                build->uki_size_bytes = *size;
+                return r;
+        default:
+                return 0;
+        }
+}

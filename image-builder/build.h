@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* From a recipe to images, in steps (build-steps.c), each of which is found in the cache when nothing that
+ * it reads has changed:
+ *
+ *     packages  the configured tree of Debian packages, as a tar archive   mmdebstrap
+ *     tree      that and the recipe's content, in memory                   compose.h
+ *     root      the read-only root filesystem                              erofs-writer.h
+ *     verity    its hash tree and root hash                                verity.h
+ *     initrd    bascule-init and kernel modules                            initrd.h
+ *     uki       kernel, initrd and command line for the ESP                uki.h
+ *     disk      the whole disk, raw and sparse                             disk-image.h
+ *     qcow2     the same in another format                                 qemu-img
+ *
+ * The first six live in the cache and are copied to the output folder; disks are made there. All files get
+ * their names together at the end, image.json last: a build that fails or is killed leaves none of them
+ * half-made. */
+
+#include "cache.h"
+#include "compose.h"
+#include "image-info.h"
+#include "progress.h"
+#include "recipe.h"
+#include "sources.h"
+
+#define BUILD_ROOT_FILE "root.erofs"
+#define BUILD_VERITY_FILE "root.verity"
+#define BUILD_UKI_FILE "uki.efi"
+#define BUILD_DISK_FILE "disk.raw"
+#define BUILD_QCOW2_FILE "disk.qcow2"
+
+#define STUB_PATH "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+#define BOOT_LOADER_PATH "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+
+typedef struct BuildOptions {
+        const char *output;      /* folder; made when it is not there */
+        const char *cache;       /* NULL: the user's */
+        const char *mirror;      /* NULL: the recipe's or apt's */
+        const char *engine_root; /* "/" */
+} BuildOptions;
+
+typedef enum BuildStep {
+        BUILD_PACKAGES,
+        BUILD_ROOT,
+        BUILD_VERITY,
+        BUILD_INITRD,
+        BUILD_UKI,
+        BUILD_DISK,
+        BUILD_QCOW2,
+        BUILD_STEP_MAX
+} BuildStep;
+
+typedef struct BuildFigures {
+        bool is_done, is_cached;
+        double wall_seconds, cpu_seconds; /* children's included */
+        uint64_t size_bytes;
+} BuildFigures;
+
+typedef struct BuildResult {
+        ImageInfo *info;
+        BuildFigures figures[BUILD_STEP_MAX];
+} BuildResult;
+
+int build(const Recipe *recipe, const BuildOptions *options, BuildResult *ret, Error *error);
+void build_result_done(BuildResult *result);
+const char *build_step_name(BuildStep step);
+
+/* ---- what the files of this module share ---- */
+
+typedef struct Build {
+        const Recipe *recipe;
+        const BuildOptions *options;
+        char *output; /* absolute */
+        int output_fd;
+        Cache *cache;
+        AptSources *sources;
+        Progress *progress;
+        int64_t epoch;
+        char tool_hash[SHA256_HEX_SIZE]; /* of this program: another one may make other bytes */
+
+        CacheKey keys[BUILD_STEP_MAX];
+        CacheEntry entries[BUILD_STEP_MAX];
+        char *placed[BUILD_STEP_MAX]; /* temporary files in the output folder, to be renamed */
+        Composition composition;
+        bool is_composed;
+
+        /* Known once the steps before have run. */
+        uint8_t salt[SHA256_SIZE], root_hash[SHA256_SIZE], root_sha256[SHA256_SIZE], uki_sha256[SHA256_SIZE];
+        uint64_t root_size_bytes, verity_size_bytes, uki_size_bytes;
+        BuildFigures figures[BUILD_STEP_MAX];
+} Build;
+
+/* Fills in the key of a step, whose forerunners' keys are there. */
+int build_key(Build *build, BuildStep step, Error *error);
+/* Makes the files of a step in its entry's folder, or at `path` for disks. */
+int build_make(Build *build, BuildStep step, const char *path, Error *error);
+/* Reads what later steps must know from a finished entry. */
+int build_load(Build *build, BuildStep step, Error *error);
+/* Composes the tree unless that is done. */
+int build_compose(Build *build, Error *error);
+
+ComposeOptions build_compose_options(const Build *build);
+int build_packages(Build *build, const CacheEntry *entry, Error *error);
+int build_initrd(Build *build, const CacheEntry *entry, Error *error);
+int build_uki(Build *build, const CacheEntry *entry, Error *error);
+
+/* A file of a finished or growing entry. */
+int build_entry_write(
+                const CacheEntry *entry, const char *name, const void *data, size_t size, Error *error);
+int build_entry_read(const CacheEntry *entry, const char *name, size_t cap_bytes, char **ret,
+                size_t *ret_size, Error *error);
+
+int build_fill_info(Build *build, ImageInfo **ret, Error *error);

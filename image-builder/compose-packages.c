@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compose.h"
+
+#include <string.h>
+
+#define STATUS_PATH "var/lib/dpkg/status"
+#define STATUS_MAX (64 * MIB)
+#define PACKAGES_MAX 100000
+
+void compose_free_packages(ComposePackage *packages, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                free(packages[i].name);
+                free(packages[i].version);
+                free(packages[i].architecture);
+        }
+        free(packages);
+}
+
+/* The value of a field of a stanza that ends at `end`, newly allocated; NULL when it is not there. */
+static char *field(const char *stanza, const char *end, const char *name)
+{
+        size_t length = strlen(name);
+
+        for (const char *line = stanza; line < end;) {
+                size_t size = strcspn(line, "\n");
+
+                if (strncmp(line, name, length) == 0 && line[length] == ':') {
+                        const char *value = line + length + 1;
+
+                        value += strspn(value, " \t");
+                        return strndup(value, (size_t)(line + size - value));
+                }
+                line += size + (line[size] ? 1 : 0);
+        }
+        return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        const ComposePackage *left = a, *right = b;
+        int order = strcmp(left->name, right->name);
+
+        return order ? order : strcmp(left->architecture, right->architecture);
+}
+
+static int add(ComposePackage **packages, size_t *count, const char *stanza, const char *end, Error *error)
+{
+        _cleanup_free_ char *state = field(stanza, end, "Status"),
+                            *size = field(stanza, end, "Installed-Size");
+        ComposePackage *grown, package;
+
+        if (!state || strcmp(state, "install ok installed") != 0)
+                return 0;
+        if (*count >= PACKAGES_MAX)
+                return error_set(error, ERROR_FAILED, E2BIG, "the image has too many packages");
+        grown = realloc(*packages, (*count + 1) * sizeof(**packages));
+        if (!grown)
+                return error_oom(error);
+        *packages = grown;
+        package = (ComposePackage){ .name = field(stanza, end, "Package"),
+                .version = field(stanza, end, "Version"),
+                .architecture = field(stanza, end, "Architecture"),
+                .installed_bytes = size ? strtoull(size, NULL, 10) * KIB : 0 };
+        grown[(*count)++] = package;
+        if (package.name && package.version && package.architecture)
+                return 0;
+        return error_set(error, ERROR_CORRUPT, EBADMSG, "dpkg's list of packages is damaged");
+}
+
+int compose_parse_packages(const char *status, ComposePackage **ret, size_t *ret_count, Error *error)
+{
+        ComposePackage *packages = NULL;
+        size_t count = 0;
+        int r = 0;
+
+        for (const char *stanza = status; r >= 0 && *stanza;) {
+                const char *end = strstr(stanza, "\n\n");
+
+                end = end ? end + 1 : stanza + strlen(stanza);
+                r = add(&packages, &count, stanza, end, error);
+                stanza = end + strspn(end, "\n");
+        }
+        if (r < 0) {
+                compose_free_packages(packages, count);
+                return r;
+        }
+        if (count > 0)
+                qsort(packages, count, sizeof(*packages), by_name);
+        *ret = packages;
+        *ret_count = count;
+        return 0;
+}
+
+int compose_drop_stand_in(Tree *tree, Error *error)
+{
+        _cleanup_free_ char *status = NULL;
+        char *stanza, *end;
+        size_t size;
+
+        if (tree_read_file(tree, STATUS_PATH, STATUS_MAX, &status, &size) < 0)
+                return 0;
+        stanza = strstr(status, "Package: " COMPOSE_STAND_IN "\n");
+        if (!stanza)
+                return 0;
+        end = strstr(stanza, "\n\n");
+        end = end ? end + 2 : status + size;
+        memmove(stanza, end, strlen(end) + 1);
+        return tree_make_text(tree, STATUS_PATH, status, 0644, error);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Copies of large files that leave holes where the source has holes or zeros. */
+
+#include "error.h"
+
+/* Copies `size` bytes between regular files. The target range must read as zeros before. Shares blocks with
+ * the source where the filesystem can. 0 or a negative errno; -EIO when the source ends early. */
+int sparse_copy(int from_fd, uint64_t from_offset, int to_fd, uint64_t to_offset, uint64_t size);
+
+/* Makes the file `to` (which must not exist, mode 0644) a copy of `from`. */
+int sparse_copy_file(const char *from, const char *to, Error *error);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+#include "recipe.h"
+#include "strv.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static char folder[] = "/tmp/bascule-recipe-XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+        static char path[256];
+
+        if (folder[sizeof(folder) - 2] == 'X' && !mkdtemp(folder))
+                abort();
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+        return path;
+}
+
+static void put(const char *name, const char *text)
+{
+        const char *path = in_folder(name);
+
+        if (file_replace(AT_FDCWD, path, text, strlen(text), 0644) < 0)
+                abort();
+}
+
+#define LEAST "[Image]\nId=small\n[Packages]\nSuites=bookworm\n"
+
+/* What is said of a recipe that is refused; "" when it is not. */
+static const char *refusal(const char *text)
+{
+        static Error error;
+        _cleanup_recipe_ Recipe *recipe = NULL;
+
+        error = (Error){ 0 };
+        put("r.conf", text);
+        return recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error) < 0 ? error.message : "";
+}
+
+#define CHECK_REFUSED(text, part)                                                                           \
+        do {                                                                                                \
+                const char *_said = refusal(text);                                                          \
+                if (!strstr(_said, part))                                                                   \
+                        TEST_FAIL("\"%s\" does not say \"%s\"", _said, part);                               \
+        } while (0)
+
+TEST(the_least_recipe_gets_defaults)
+{
+        _cleanup_recipe_ Recipe *recipe = NULL;
+        Error error = { 0 };
+
+        put("r.conf", LEAST);
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error));
+        CHECK_STR(recipe->image_id, "small");
+        CHECK_STR(recipe->version, "1");
+        CHECK_STR(recipe->architecture, "x86-64");
+        CHECK_STR(recipe->areas[0], "main");
+        CHECK_EQ(recipe->slot_size_bytes, GIB);
+        CHECK(recipe_wants_format(recipe, "raw"));
+        CHECK(!recipe_wants_format(recipe, "qcow2"));
+}
+
+TEST(a_mistake_names_file_line_and_suggestion)
+{
+        CHECK_REFUSED(LEAST "[Kernel]\nPakage=x\n",
+                        "r.conf:6: unknown key \"Pakage\", did you mean \"Package\"?");
+        CHECK_REFUSED(LEAST "[Kernal]\nPackage=x\n",
+                        "r.conf:5: unknown section \"Kernal\", did you mean \"Kernel\"?");
+        CHECK_REFUSED(LEAST "[Disk]\nFormats=qcow\n", "did you mean \"qcow2\"?");
+        CHECK_REFUSED(LEAST "[Users]\nUser=a:grups=x\n",
+                        "r.conf:6: User=: unknown option \"grups\" of a user, did you mean \"groups\"?");
+}
+
+TEST(what_must_be_there_is_asked_for)
+{
+        CHECK_REFUSED("[Packages]\nSuites=bookworm\n", "[Image] Id= is missing");
+        CHECK_REFUSED("[Image]\nId=small\n", "[Packages] Suites= is missing");
+        CHECK_REFUSED(LEAST "[Update]\nRepository=https://example.com\n", "needs TrustedRoot=");
+}
+
+TEST(values_are_checked)
+{
+        CHECK_REFUSED(LEAST "[Image]\nId=Big\n", "Id=: \"Big\"");
+        CHECK_REFUSED(LEAST "[Image]\nVersion=1+2\n", "version \"1+2\"");
+        CHECK_REFUSED(LEAST "[Image]\nArchitecture=x86_64\n", "did you mean \"x86-64\"?");
+        CHECK_REFUSED(LEAST "[Image]\nEpoch=tomorrow\n", "Epoch=: \"tomorrow\"");
+        CHECK_REFUSED(LEAST "Install=good; rm\n", "\"good;\" is not a package name");
+        CHECK_REFUSED(LEAST "Install=$(id)\n", "is not a package name");
+        CHECK_REFUSED(LEAST "Mirror=http://x/'y\n", "is not a URL");
+        CHECK_REFUSED(LEAST "[Disk]\nSlotSize=1\n", "SlotSize= must be a multiple of 1M");
+        CHECK_REFUSED(LEAST "[Kernel]\nCommandLine=root=/dev/sda\n", "is decided by the builder");
+        CHECK_REFUSED(LEAST "[Content]\nFile=r.conf\n", "is not of the form SOURCE:PATH");
+        CHECK_REFUSED(LEAST "[Content]\nFile=r.conf:etc/x\n", "is not a path in the image");
+        CHECK_REFUSED(LEAST "[Content]\nFile=r.conf:/etc/../x\n", "is not a path in the image");
+        CHECK_REFUSED(LEAST "[Content]\nFile=r.conf:/etc/x:999\n", "is not an octal mode");
+        CHECK_REFUSED(LEAST "[Content]\nFile=nothing:/etc/x\n", "cannot find");
+        CHECK_REFUSED(LEAST "[Users]\nSshKey=nobody2 ssh-ed25519 AAAA\n", "no User=nobody2 before");
+        CHECK_REFUSED(LEAST "[Users]\nSshKey=root -----BEGIN OPENSSH PRIVATE KEY-----\n", "private key");
+        CHECK_REFUSED(LEAST "[Users]\nPasswordHash=root secret\n", "not the password");
+        CHECK_REFUSED(LEAST "[Services]\nEnable=a.service\nMask=a.service\n", "is in both");
+        CHECK_REFUSED(LEAST "[Recipe]\nInclude=nothing.conf\n", "cannot find");
+}
+
+TEST(a_recipe_that_includes_itself_is_refused)
+{
+        CHECK_REFUSED(LEAST "[Recipe]\nInclude=r.conf\n", "include itself?");
+}
+
+TEST(includes_dropins_and_settings_come_in_this_order)
+{
+        _cleanup_recipe_ Recipe *recipe = NULL;
+        _cleanup_strv_ char **settings = NULL;
+        Error error = { 0 };
+
+        put("base.conf", LEAST "Install=one\n[Image]\nHostname=base\n");
+        put("r.conf", "[Recipe]\nInclude=base.conf\n[Packages]\nInstall=two\n[Image]\nHostname=own\n");
+        (void)mkdir(in_folder("r.conf.d"), 0755);
+        put("r.conf.d/20-b.conf", "[Packages]\nInstall=four\nSuites=trixie sid\n");
+        put("r.conf.d/10-a.conf", "[Packages]\nInstall=three\n");
+        put("r.conf.d/readme", "not read");
+        CHECK_OK(strv_append(&settings, "Packages.Install=five"));
+        CHECK_OK(strv_append(&settings, "Image.Hostname=set"));
+        CHECK_OK(recipe_load(in_folder("r.conf"), settings, "7.1", &recipe, &error));
+        CHECK_EQ(strv_length(recipe->packages), 5);
+        CHECK_STR(recipe->packages[0], "one");
+        CHECK_STR(recipe->packages[2], "three");
+        CHECK_STR(recipe->packages[4], "five");
+        CHECK_STR(recipe->hostname, "set");
+        CHECK_STR(recipe->version, "7.1");
+        CHECK_EQ(strv_length(recipe->suites), 2);
+        (void)tree_remove(AT_FDCWD, in_folder("r.conf.d"));
+}
+
+TEST(users_and_files_are_read)
+{
+        _cleanup_recipe_ Recipe *recipe = NULL;
+        Error error = { 0 };
+
+        put("keys.pub", "# ours\nssh-ed25519 AAAA a@b\necdsa-sha2-nistp256 BBBB c@d\n");
+        put("r.conf", LEAST
+                        "[Users]\nUser=ada:uid=1200:groups=sudo,adm:shell=/bin/sh:subids\nSshKeyFile=ada "
+                        "keys.pub\n"
+                        "PasswordHash=root $6$x$y\n[Content]\nFile=keys.pub:/etc/keys:0600:ada\nLink=/a:b\n"
+                        "Directory=/srv/x:0750:root:adm\n[Image]\nEpoch=2026-01-31\n");
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error));
+        CHECK_EQ(recipe->user_count, 2);
+        CHECK_EQ(recipe->users[0].uid, 1200);
+        CHECK(recipe->users[0].subordinate_ids);
+        CHECK_EQ(strv_length(recipe->users[0].groups), 2);
+        CHECK_EQ(strv_length(recipe->users[0].ssh_keys), 2);
+        CHECK_STR(recipe->users[1].password_hash, "$6$x$y");
+        CHECK_EQ(recipe->files[0].mode, 0600);
+        CHECK_STR(recipe->files[0].group, "ada");
+        CHECK_STR(recipe->files[0].source, in_folder("keys.pub"));
+        CHECK_STR(recipe->nodes[0].target, "b");
+        CHECK_EQ(recipe->nodes[1].mode, 0750);
+        CHECK_EQ(recipe->epoch, 1769817600);
+}
+
+TEST(a_shown_recipe_means_the_same)
+{
+        _cleanup_recipe_ Recipe *first = NULL, *second = NULL;
+        _cleanup_free_ char *shown = NULL, *again = NULL;
+        Error error = { 0 };
+
+        put("keys.pub", "ssh-ed25519 AAAA a@b\n");
+        put("r.conf", LEAST "Install=a b\n[Users]\nUser=ada:groups=sudo:system\nSshKeyFile=ada "
+                            "keys.pub\n[Kernel]\n"
+                            "CommandLine=quiet "
+                            "panic=5\n[Content]\nFile=keys.pub:/etc/keys\nRemove=usr/share/x*\n");
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &first, &error));
+        CHECK_OK(recipe_format(first, &shown));
+        put("shown.conf", shown);
+        CHECK_OK(recipe_load(in_folder("shown.conf"), NULL, NULL, &second, &error));
+        CHECK_OK(recipe_format(second, &again));
+        CHECK_STR(shown, again);
+        (void)tree_remove(AT_FDCWD, folder);
+}
+
+TEST_MAIN
