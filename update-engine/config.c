@@ -130,6 +130,20 @@ static int config_check(const Config *config, Error *error)
         return 0;
 }
 
+int config_parse(const char *name, const char *text, size_t size, Config **ret, Error *error)
+{
+        _cleanup_(config_freep) Config *config = calloc(1, sizeof(*config));
+        if (!config || config_defaults(config) < 0)
+                return error_oom(error);
+        int r = ini_parse(name, text, size, config_keys, config, error);
+        if (r >= 0)
+                r = config_check(config, error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
 int config_load(const char *const *folders, Config **ret, Error *error)
 {
         static const char *const default_folders[] = { "/etc/bascule", "/usr/lib/bascule", NULL };

@@ -38,6 +38,8 @@ typedef struct Config {
 /* `folders`, NULL-terminated, most important first; NULL means /etc/bascule and /usr/lib/bascule. Members
  * that no file sets have their defaults. */
 int config_load(const char *const *folders, Config **ret, Error *error);
+/* The same from one text; `name` is for messages. */
+int config_parse(const char *name, const char *text, size_t size, Config **ret, Error *error);
 Config *config_free(Config *config);
 DEFINE_CLEANUP(Config *, config_free)
 
