@@ -13,6 +13,7 @@
 /* So much is written before the kernel is told to write it out and forget it. */
 #define FLUSH_BYTES (8 * MIB)
 #define PROGRESS_BYTES (1 * MIB)
+#define SCAN_BYTES (16 * MIB)
 
 typedef struct Range {
         uint64_t start, end;
@@ -87,6 +88,7 @@ static bool is_group_wanted(const PayloadGroup *group, const Range *ranges, size
 static int find_missing(Apply *apply, const PayloadIndex *index, const Range *ranges, size_t range_count,
                 bool *missing, Error *error)
 {
+        uint64_t scanned = 0;
         for (size_t i = 0; i < payload_group_count(index); i++) {
                 const PayloadGroup *group = payload_group(index, i);
                 uint8_t hash[SHA256_SIZE];
@@ -104,7 +106,12 @@ static int find_missing(Apply *apply, const PayloadIndex *index, const Range *ra
                 (void)posix_fadvise(ROLE_FD_TARGET,
                                 (off_t)(apply->setup.target_offset + group->target_offset),
                                 (off_t)group->target_size_bytes, POSIX_FADV_DONTNEED);
-                r = send_progress(apply, FRAME_PROGRESS, false);
+                /* Also when nothing was right: reading takes its time, and basculed wants to see signs of
+                 * life. */
+                scanned += group->target_size_bytes;
+                r = send_progress(apply, FRAME_PROGRESS, scanned >= SCAN_BYTES);
+                if (scanned >= SCAN_BYTES)
+                        scanned = 0;
                 if (r < 0)
                         return r;
         }

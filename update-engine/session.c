@@ -9,8 +9,11 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #define AUTHORITIES_MAX (1 * MIB)
+#define RECEIVED_MAX (256 * MIB)
+#define LONGEST_SECONDS 3600 /* of a session; a fetch that was taken over may want to go on for ever */
 
 struct Session {
         Operation *operation;
@@ -20,7 +23,8 @@ struct Session {
         TrustStore store;
         TufClient *tuf;
         uint64_t received_before; /* of the operation, when this session began */
-        bool is_open;
+        uint64_t received;
+        time_t started; /* monotonic */
 };
 
 /* Time that fetch may be silent: each of its requests ends by itself before. */
@@ -78,13 +82,31 @@ static int keep_metadata(Session *session, Frame *frame, Error *error)
                      : 0;
 }
 
+/* A fetch that was taken over cannot keep an operation going by saying this again and again. */
+static int note_received(Session *session, Frame *frame, Error *error)
+{
+        uint64_t received;
+        if (frame_take_u64(frame, &received) < 0 || received < session->received)
+                return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
+        if (received > RECEIVED_MAX)
+                return error_set(error, ERROR_NETWORK, EOVERFLOW,
+                                "the servers sent far more metadata than there can be");
+        session->received = received;
+        session->operation->progress.fetched_bytes = session->received_before + received;
+        return 0;
+}
+
 /* Receives until a frame of that type; keeps the metadata that comes before it. */
 static int await_frame(Session *session, FrameType type, Frame *ret, Error *error)
 {
         Operation *operation = session->operation;
+        struct timespec now;
         for (;;) {
                 Frame frame;
-                uint64_t received;
+                if (clock_gettime(CLOCK_MONOTONIC, &now) >= 0 &&
+                                now.tv_sec - session->started > LONGEST_SECONDS)
+                        return error_set(error, ERROR_NETWORK, ETIMEDOUT,
+                                        "the repository's metadata does not come to an end");
                 int r = operation_receive(operation, &session->process, &session->reader,
                                 patience_ms(session), &frame, error);
                 if (r < 0)
@@ -95,8 +117,8 @@ static int await_frame(Session *session, FrameType type, Frame *ret, Error *erro
                 }
                 if (frame.type == FRAME_METADATA || frame.type == FRAME_METADATA_ABSENT)
                         r = keep_metadata(session, &frame, error);
-                else if (frame.type == FRAME_FETCHED && frame_take_u64(&frame, &received) >= 0)
-                        operation->progress.fetched_bytes = session->received_before + received;
+                else if (frame.type == FRAME_FETCHED)
+                        r = note_received(session, &frame, error);
                 else
                         r = error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame out of turn");
                 if (r < 0)
@@ -168,6 +190,9 @@ int session_open(Operation *operation, unsigned flags, Session **ret, Error *err
         _cleanup_(session_freep) Session *session = calloc(1, sizeof(*session));
         if (!session)
                 return error_oom(error);
+        struct timespec clock = { 0 };
+        (void)clock_gettime(CLOCK_MONOTONIC, &clock);
+        session->started = clock.tv_sec;
         session->operation = operation;
         session->process = ROLE_PROCESS_NONE;
         session->reader = FRAME_READER(FRAME_BODY_MAX);

@@ -9,9 +9,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
+#define POLL_MS 5000
 #define LAST_WORDS_MS 1000 /* that one role has after the other failed */
 #define FRAME_SMALL_MAX (4 * KIB)
+#define ATTEMPTS_MAX 16          /* that fetch makes at most for one range, roughly */
+#define FETCHED_SLACK (16 * MIB) /* error pages, and what was under way when a connection was given up */
 
 /* One side of the pipe. */
 typedef struct Side {
@@ -26,8 +30,19 @@ typedef struct Transfer {
         const TransferRequest *request;
         Side fetch, apply;
         uint64_t fetched_before, written_before;
+        uint64_t needed_bytes;    /* that apply has asked for */
+        uint64_t fetchable_bytes; /* that fetch can have had a reason to receive */
+        uint64_t fetched_bytes;
+        bool is_alive; /* something came since the last look */
         bool is_applied;
 } Transfer;
+
+static uint64_t monotonic_seconds(void)
+{
+        struct timespec now;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec;
+}
 
 static void side_init(Side *side)
 {
@@ -123,6 +138,14 @@ static int start(Transfer *transfer, size_t mirror, Error *error)
         return r < 0 ? r : send_setup(transfer, mirror, error);
 }
 
+static uint64_t payload_sizes(const TransferRequest *request)
+{
+        uint64_t sum = 0;
+        for (size_t i = 0; i < request->payload_count; i++)
+                sum += request->payloads[i].reference->size_bytes;
+        return sum;
+}
+
 /* apply asks for bytes; what it asks for must lie in a payload that it was given. */
 static int on_need(Transfer *transfer, Frame *frame, Error *error)
 {
@@ -137,6 +160,13 @@ static int on_need(Transfer *transfer, Frame *frame, Error *error)
         if (size == 0 || offset > payload_size || size > payload_size - offset)
                 return error_set(error, ERROR_FAILED, EBADMSG,
                                 "apply asked for bytes beyond the end of the payload");
+        /* Neither role can keep an operation going for ever: apply needs each byte once, and fetch may
+         * receive a file from its start (a server without ranges) a few times from each mirror. */
+        transfer->needed_bytes += size;
+        transfer->fetchable_bytes += (offset + size) * ATTEMPTS_MAX;
+        if (transfer->needed_bytes > payload_sizes(request))
+                return error_set(
+                                error, ERROR_FAILED, EBADMSG, "apply asked for more than the payload holds");
         _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(FRAME_SMALL_MAX);
         int r = frame_put_text(&body, request->payloads[number].download_path);
         if (r >= 0)
@@ -158,6 +188,7 @@ static int on_apply(Transfer *transfer, Frame *frame, Error *error)
                         frame_take_u64(frame, &right) < 0 || frame_take_u64(frame, &written) < 0 ||
                         right > transfer->request->target.size_bytes)
                 return error_set(error, ERROR_FAILED, EBADMSG, "apply sent a frame that makes no sense");
+        transfer->is_alive = true;
         transfer->is_applied = frame->type == FRAME_APPLIED;
         operation->progress.written_bytes = transfer->written_before + written;
         operation_tell(operation, right);
@@ -171,6 +202,12 @@ static int on_fetch(Transfer *transfer, Frame *frame, Error *error)
                 return 0;
         if (frame->type != FRAME_FETCHED || frame_take_u64(frame, &fetched) < 0)
                 return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
+        if (fetched > transfer->fetchable_bytes + FETCHED_SLACK)
+                return error_set(error, ERROR_NETWORK, EOVERFLOW,
+                                "the servers sent far more than was asked for");
+        if (fetched > transfer->fetched_bytes)
+                transfer->is_alive = true;
+        transfer->fetched_bytes = fetched;
         transfer->operation->progress.fetched_bytes = transfer->fetched_before + fetched;
         operation_tell(transfer->operation, transfer->operation->progress.done_bytes);
         return 0;
@@ -248,24 +285,32 @@ static int choose_error(Transfer *transfer, Error *error)
         return side->result;
 }
 
+/* How long nothing may happen at all. fetch gives up on its servers before that; this is for a fetch that
+ * does not. */
+static uint64_t patience_seconds(const Config *config)
+{
+        uint64_t mirrors = MAX_OF(strv_length(config->repositories), (size_t)1);
+        return config->timeout_seconds * 4 * mirrors + 60;
+}
+
 static int pump(Transfer *transfer, Error *error)
 {
-        const Config *config = transfer->operation->config;
-        size_t mirrors = MAX_OF(strv_length(config->repositories), (size_t)1);
-        uint64_t patience = MIN_OF((config->timeout_seconds * 4 * mirrors + 60) * 1000, (uint64_t)INT32_MAX);
-
+        uint64_t patience = patience_seconds(transfer->operation->config), alive = monotonic_seconds();
         while (!transfer->is_applied) {
                 bool has_failed = transfer->fetch.result < 0 || transfer->apply.result < 0;
                 if (transfer->fetch.result < 0 && transfer->apply.result < 0)
                         return choose_error(transfer, error);
-                int r = poll_sides(transfer, has_failed ? LAST_WORDS_MS : (int)patience, error);
+                int r = poll_sides(transfer, has_failed ? LAST_WORDS_MS : POLL_MS, error);
                 if (r == -ETIMEDOUT && has_failed)
                         return choose_error(transfer, error);
-                if (r == -ETIMEDOUT)
-                        return error_set(error, ERROR_NETWORK, ETIMEDOUT,
-                                        "the transfer stood still for %" PRIu64 " s", patience / 1000);
-                if (r < 0)
+                if (r < 0 && r != -ETIMEDOUT)
                         return r;
+                if (transfer->is_alive)
+                        alive = monotonic_seconds();
+                transfer->is_alive = false;
+                if (monotonic_seconds() - alive > patience)
+                        return error_set(error, ERROR_NETWORK, ETIMEDOUT,
+                                        "the transfer stood still for %" PRIu64 " s", patience);
         }
         return role_wait(&transfer->apply.process, error);
 }

@@ -78,7 +78,9 @@ void updater_job_ended(Updater *updater, Job *job)
                 note_install(updater, job);
         if (job->kind == JOB_ROLLBACK)
                 note_rollback(updater, job);
-        if (job->result < 0 && job->error.code != ERROR_NOTHING_TO_DO)
+        /* Policy that holds the timer back works as it should. */
+        bool is_policy = job->flags & INSTALL_AUTOMATIC && job->error.code == ERROR_REFUSED;
+        if (job->result < 0 && job->error.code != ERROR_NOTHING_TO_DO && !is_policy)
                 updater->status.last_error = job->error;
         updater_save(updater);
         if (updater_refresh(updater, &error) < 0 && !error_is_set(&updater->status.last_error))

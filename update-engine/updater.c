@@ -145,6 +145,24 @@ static void sync_status(Updater *updater)
         updater->status.pinned_version = updater->state->pinned_version;
 }
 
+/* A host whose disk or ESP cannot be read still has a daemon that says so. */
+static void notice(Updater *updater)
+{
+        HostFacts facts;
+        Error error = { 0 };
+        if (host_read_facts(updater->host, &facts, &error) < 0) {
+                updater->status.last_error = error;
+                (void)snprintf(updater->status.host.running.version,
+                                sizeof(updater->status.host.running.version), "%s",
+                                updater->host->running_version);
+                updater->status.host.running.exists = true;
+                return;
+        }
+        updater->status.host = facts;
+        updater_notice_boot(updater);
+        updater_set_facts(updater, &facts);
+}
+
 int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
 {
         _cleanup_(updater_freep) Updater *updater = calloc(1, sizeof(*updater));
@@ -162,17 +180,13 @@ int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
                 r = take_lock(updater, error);
         if (r >= 0)
                 r = state_load(updater->state_fd, &updater->state, &was_bad, error);
-        if (r >= 0)
-                r = host_read_facts(updater->host, &updater->status.host, error);
         if (r < 0)
                 return r;
         if (was_bad)
                 (void)error_set(&updater->status.last_error, ERROR_CORRUPT, EBADMSG,
                                 "state.json could not be read; it was set aside as state.json.bad and the "
                                 "ledger starts anew");
-        updater_notice_boot(updater);
-        HostFacts facts = updater->status.host;
-        updater_set_facts(updater, &facts);
+        notice(updater);
         sync_status(updater);
         *ret = TAKE_PTR(updater);
         return 0;
