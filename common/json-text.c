@@ -140,7 +140,7 @@ static void print_object(FILE *output, const json_t *object, int indent)
                 }
                 format_value(name, value, false, cell);
                 print_name(output, indent, name, width + 2);
-                (void)fprintf(output, "%s\n", cell);
+                (void)fprintf(output, "%s\n", cell[0] ? cell : "-");
         }
 }
 

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
                 { "build", "RECIPE -o DIR", "Build images from a recipe", verb_build },
                 { "release", "DIR", "Publish a built image as a signed release of a channel", verb_release },
                 { "withdraw", "VERSION", "Take a release back from a channel", verb_withdraw },
+                { "inspect", "PATH", "Explain a repository, an image, a release, a payload or a disk", verb_inspect },
                 { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",
                                 verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",
