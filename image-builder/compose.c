@@ -26,15 +26,11 @@ void composition_done(Composition *composition)
 
 static int read_tar(Tree *tree, const char *path, Error *error)
 {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        int r;
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open %s: %s", path, strerror(errno));
-        r = tar_read(tree, fd, &(TarOptions){ .allow_devices = true }, error);
-        if (r < 0)
-                (void)fd_close(fd);
-        return r;
+        return tar_read(tree, fd, &(TarOptions){ .allow_devices = true }, error);
 }
 
 /* Which image this is; systemd-boot sorts entries by it, and the engine knows itself by it. */
@@ -127,6 +123,8 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
 
         if (r >= 0)
                 r = list_packages(tree, composition, error);
+        if (r >= 0)
+                r = normalise_drop_state(tree, error);
         if (r >= 0)
                 r = normalise_find_kernel(tree, &composition->kernel, error);
         if (r >= 0)
