@@ -14,7 +14,7 @@
 #define COMPRESSION_LEVEL 19
 
 /* What bascule-init cannot do without; and the software watchdog, for machines that have no other. */
-static const char *const needed_modules[] = { "dm_verity", "erofs", "overlay", "ext4" };
+static const char *const needed_modules[] = { "dm_verity", "erofs", "overlay", "ext4", "efivarfs" };
 static const char *const wanted_modules[] = { "softdog" };
 
 static int list_module(KernelModules *modules, KernelModule *module, unsigned depth, char ***list);

@@ -11,7 +11,7 @@
 #define INITRD_MODULE_LIST "etc/bascule-initrd/modules"
 #define INITRD_MAX (256 * MIB)
 
-/* `modules` are names as in lsmod, '-' and '_' being the same; what dm-verity, erofs, overlay and ext4 need
+/* `modules` are names as in lsmod, '-' and '_' being the same; what dm-verity, erofs, overlay, ext4 and efivarfs need
  * is always added. Names that are built into the kernel are fine; a name that it does not know is
  * ERROR_CONFIG with a suggestion. `init` is the program. The archive goes to an empty buffer with a cap. */
 int initrd_build(Tree *tree, const TreeKernel *kernel, char *const *modules, const void *init,
