@@ -228,9 +228,15 @@ static int apply_payload(Apply *apply, size_t payload, const Range *ranges, size
 
 static int run(Apply *apply, Error *error)
 {
-        int r = apply_payload(apply, 0, NULL, 0, error);
+        bool has_full = apply->setup.payload_count > 1;
+        Error problem = { 0 };
+        int r = apply_payload(apply, 0, NULL, 0, has_full ? &problem : error);
         if (r >= 0 && apply->stale_count > 0)
                 r = apply_payload(apply, 1, apply->stale, apply->stale_count, error);
+        else if (r == -ENODEV && has_full)
+                r = apply_payload(apply, 1, NULL, 0, error); /* the host lacks a source as a whole */
+        else if (r < 0 && has_full && error)
+                *error = problem;
         if (r < 0)
                 return r;
         if (fsync(ROLE_FD_TARGET) < 0)
@@ -255,6 +261,9 @@ static int receive_setup(Apply *apply, Error *error)
                         .offset = source->offset,
                         .size_bytes = source->size_bytes };
         }
+        apply->sources[PAYLOAD_SOURCE_TARGET] = (PayloadSource){ .fd = ROLE_FD_TARGET,
+                .offset = apply->setup.target_offset,
+                .size_bytes = apply->setup.target_size_bytes };
         return 0;
 }
 

@@ -98,11 +98,12 @@ static int transfer_image(
         request.target.size_bytes = image->size_bytes;
         for (size_t i = 0; i < PAYLOAD_SOURCES_MAX; i++)
                 request.sources[i].fd = -1;
-        request.sources[0] = install->old_root;
+        request.sources[PAYLOAD_SOURCE_OLD_ROOT] = install->old_root;
         if (install->old_uki_fd >= 0)
-                request.sources[1] = (Extent){ install->old_uki_fd, 0, install->old_uki_size_bytes };
+                request.sources[PAYLOAD_SOURCE_OLD_UKI] =
+                                (Extent){ install->old_uki_fd, 0, install->old_uki_size_bytes };
         if (new_root)
-                request.sources[2] = *new_root;
+                request.sources[PAYLOAD_SOURCE_NEW_ROOT] = *new_root;
         for (size_t i = 0; i < request.payload_count; i++)
                 request.payloads[i] = (TransferPayload){ check->payloads[kind][i], check->paths[kind][i] };
         operation_enter(install->operation, ENGINE_EVENT_DOWNLOAD, NULL, image->size_bytes);
