@@ -121,30 +121,5 @@ def a_version_that_is_not_offered(world):
     _refused(world, world.repository(world.image("1"), world.image("2")), {4, 5}, ["7"], ["--version", "7"])
 
 
-@test
-def a_host_of_unknown_users_may_only_look(world):
-    """A caller that is neither root nor the daemon's user, where there is no polkit to ask."""
-    from harness.tap import need_root  # pylint: disable=import-outside-toplevel
-    need_root("to become another user")
-    import subprocess  # pylint: disable=import-outside-toplevel
-    one, two = world.image("1"), world.image("2")
-    host = world.host(one, world.nginx(world.repository(one, two)).url).start()
-    os.chmod(world.folder, 0o755)
-    os.chmod(world.bus_address.split("=")[1].split(",")[0], 0o777)
-
-    def as_nobody(*arguments):
-        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                               world.program("update-engine/bascule"), *arguments],
-                              env=dict(os.environ, BASCULE_BUS=world.bus_address), capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=False)
-
-    looked = as_nobody("status")
-    assert looked.returncode == 0, looked.stderr
-    for verb in (["update", "--wait"], ["rollback"], ["pin"], ["cancel"], ["bless"], ["ledger", "clear", "1"]):
-        refused = as_nobody(*verb)
-        assert refused.returncode == 14, (verb, refused.returncode, refused.stderr)
-    host.assert_not_bootable(two)
-
-
 if __name__ == "__main__":
     run()
