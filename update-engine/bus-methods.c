@@ -4,6 +4,7 @@
 #include "bus-json.h"
 #include "bus-request.h"
 #include "json.h"
+#include "log.h"
 
 #include <string.h>
 
@@ -222,6 +223,10 @@ static int run_reload(sd_bus_message *call, void *data, sd_bus_error *bus_error)
         Bus *bus = data;
         int r = updater_reload(bus->updater, &error);
 
+        if (r < 0)
+                log_error("the configuration was not read again: %s", error.message);
+        else
+                log_info("configuration read again");
         return answer_done(bus, call, r, &error, bus_error);
 }
 

@@ -168,6 +168,8 @@ int cli_status(int argc, char **argv)
                 return r;
         r = cli_connect(&bus, &error);
         if (r >= 0)
+                r = cli_call(bus, "Refresh", NULL, &error, NULL);
+        if (r >= 0)
                 r = cli_properties(bus, &properties, &error);
         if (r >= 0)
                 r = cli_call(bus, "GetLedger", &ledger, &error, NULL);

@@ -128,6 +128,12 @@ def the_new_release_boots_is_blessed_and_updates_on(world):
     assert two.entry_name() in host.entries()
     assert host.status()["running_state"] == "blessed"
     assert host.cli("bless").status == 4
+    # What others do to the ESP is seen, too.
+    for tries, state in (("+1-2", "trial"), ("", "blessed")):
+        old = next(name for name in host.entries() if name.startswith("test-host_2"))
+        os.rename(entries + old, entries + two.entry_name(tries))
+        time.sleep(2.1)
+        assert host.status()["running_state"] == state
     assert ("booted", "2") in host.history() and ("blessed", "2") in host.history(), host.history()
 
 
@@ -319,6 +325,10 @@ def configuration_is_shown_and_read_again(world):
     host.process.send_signal(1)
     time.sleep(0.3)
     assert host.status()["state"] == "idle"
+    asked = subprocess.run(["busctl", "--address=" + world.bus_address, "call", "io.bascule.Engine1",
+                            "/io/bascule/Engine1", "io.bascule.Engine1", "Reload"], capture_output=True, text=True,
+                           check=False)
+    assert asked.returncode != 0 and "engine.conf" in asked.stderr, asked.stderr
     assert "engine.conf" in host.log() and "Automatic" in host.log(), host.log()
 
 
