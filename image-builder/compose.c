@@ -131,8 +131,6 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
                 r = normalise_take_kernel(tree, &composition->kernel, &composition->kernel_image,
                                 &composition->kernel_size, error);
         if (r >= 0)
-                r = normalise_drop_state(tree, error);
-        if (r >= 0)
                 r = compose_add_recipe(tree, options->recipe, error);
         if (r >= 0)
                 r = engine_files_add(tree, options->engine_root, error);
