@@ -108,8 +108,6 @@ static int finish_tree(Tree *tree, const ComposeOptions *options, Error *error)
                         return error_set(error, ERROR_CONFIG, -r, "Remove=%s: %s", *glob, strerror(-r));
         }
         if (r >= 0)
-                r = tree_drop(tree, "etc/apt/preferences.d/bascule");
-        if (r >= 0)
                 r = mount_tmp(tree, error);
         if (r >= 0)
                 r = mark_updated(tree, error);

@@ -217,7 +217,9 @@ static Tree *make_kernel(void)
                                         0644, NULL) < 0 ||
                         tree_make_text(tree, "m/modules.alias", "# y\nalias crc32c crc32c_generic\n", 0644,
                                         NULL) < 0 ||
-                        tree_make_text(tree, "m/modules.builtin", "kernel/drivers/nvme/host/nvme-core.ko\n",
+                        tree_make_text(tree, "m/modules.builtin",
+                                        "kernel/drivers/nvme/host/nvme-core.ko\nkernel/fs/efivarfs/"
+                                        "efivarfs.ko\n",
                                         0644, NULL) < 0)
                 abort();
         return tree;
