@@ -30,12 +30,12 @@ static int level_add(Builder *builder, unsigned level, const uint8_t digest[stat
 /* Writes the block being filled (unused digests are zeros) and hands its hash up. */
 static int level_flush(Builder *builder, unsigned level)
 {
-        uint8_t *block = builder->blocks + level * VERITY_BLOCK_SIZE;
+        uint8_t *block = builder->blocks + (size_t)level * VERITY_BLOCK_SIZE;
         uint8_t digest[SHA256_SIZE];
         int r;
 
-        memset(block + builder->used[level] * SHA256_SIZE, 0,
-                        VERITY_BLOCK_SIZE - builder->used[level] * SHA256_SIZE);
+        memset(block + (size_t)builder->used[level] * SHA256_SIZE, 0,
+                        VERITY_BLOCK_SIZE - (size_t)builder->used[level] * SHA256_SIZE);
         if (builder->hash_fd >= 0) {
                 r = pwrite_full(builder->hash_fd, block, VERITY_BLOCK_SIZE,
                                 builder->hash_offset + builder->shape.offset_bytes[level] +
@@ -55,8 +55,9 @@ static int level_add(Builder *builder, unsigned level, const uint8_t digest[stat
                 memcpy(builder->root_hash, digest, SHA256_SIZE);
                 return 0;
         }
-        memcpy(builder->blocks + level * VERITY_BLOCK_SIZE + builder->used[level] * SHA256_SIZE, digest,
-                        SHA256_SIZE);
+        memcpy(builder->blocks + (size_t)level * VERITY_BLOCK_SIZE +
+                                        (size_t)builder->used[level] * SHA256_SIZE,
+                        digest, SHA256_SIZE);
         if (++builder->used[level] < VERITY_HASHES_PER_BLOCK)
                 return 0;
         return level_flush(builder, level);
@@ -134,7 +135,7 @@ int verity_build(int data_fd, uint64_t data_offset, uint64_t data_size_bytes, co
                                 "%ju bytes cannot carry a hash tree: not a multiple of %d, or none, or too "
                                 "many",
                                 (uintmax_t)data_size_bytes, VERITY_BLOCK_SIZE);
-        builder.blocks = aligned_alloc(VERITY_BLOCK_SIZE, VERITY_LEVELS_MAX * VERITY_BLOCK_SIZE);
+        builder.blocks = aligned_alloc(VERITY_BLOCK_SIZE, (size_t)VERITY_LEVELS_MAX * VERITY_BLOCK_SIZE);
         if (!builder.blocks || verity_hasher_init(&builder.hasher, salt, salt_size) < 0)
                 return error_oom(error);
         r = build(&builder, data_fd, data_offset, progress, progress_data, error);
