@@ -53,7 +53,11 @@ static int move_to_var(Tree *tree, const char *from, const char *to, mode_t mode
 
 static int move_homes(Tree *tree, Error *error)
 {
-        int r = move_to_var(tree, "home", "var/home", 0755, error);
+        /* systemd's lines for /home and /srv would only complain of the links. */
+        int r = tree_drop(tree, "usr/lib/tmpfiles.d/home.conf");
+
+        if (r >= 0)
+                r = move_to_var(tree, "home", "var/home", 0755, error);
 
         if (r >= 0)
                 r = move_to_var(tree, "root", "var/roothome", 0700, error);

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* What a run of apt, dpkg or a package's script leaves behind: different each time, or of use only to the next run,
- * which an immutable host never makes. */
+/* What a run of apt, dpkg or a package's script leaves behind: different each time, or of use only to the
+ * next run, which an immutable host never makes. */
 static const char *const leftovers[] = {
         "etc/.pwd.lock",
         "etc/group-",

@@ -2,35 +2,11 @@
 #include "tar.h"
 #include "file.h"
 #include "tar-format.h"
+#include "tar-reader.h"
 
 #include <string.h>
 
-/* One member as its header block and the extended headers before it tell. */
-typedef struct Member {
-        uint64_t header_offset;
-        uint64_t size_bytes;
-        uint64_t uid, gid, major, minor;
-        int64_t mtime;
-        mode_t mode;
-        char type;
-        char *name, *link; /* owned */
-        TreeXattr *xattrs; /* owned; from SCHILY.xattr */
-        size_t xattr_count;
-        bool has_size, has_uid, has_gid, has_mtime; /* given by a pax header, which then counts */
-} Member;
-
-typedef struct Reader {
-        Tree *tree;
-        const TarOptions *options;
-        Error *error;
-        int fd;
-        unsigned backing;
-        uint64_t at, end; /* bytes */
-        uint64_t count;
-        Member member;
-} Reader;
-
-static void member_done(Member *member)
+static void member_done(TarMember *member)
 {
         for (size_t i = 0; i < member->xattr_count; i++) {
                 free(member->xattrs[i].name);
@@ -39,24 +15,17 @@ static void member_done(Member *member)
         free(member->xattrs);
         free(member->name);
         free(member->link);
-        *member = (Member){ 0 };
+        *member = (TarMember){ 0 };
 }
 
-static int refuse(Reader *reader, const char *why)
-{
-        return error_set(reader->error, ERROR_CORRUPT, EBADMSG, "Archive member \"%s\" at byte %llu: %s",
-                        reader->member.name ? reader->member.name : "?",
-                        (unsigned long long)reader->member.header_offset, why);
-}
-
-static int read_at(Reader *reader, uint64_t offset, void *ret, size_t size)
+static int read_at(TarReader *reader, uint64_t offset, void *ret, size_t size)
 {
         int r = pread_full(reader->fd, ret, size, offset);
         return r < 0 ? error_set(reader->error, ERROR_IO, -r, "Cannot read the archive: %s", strerror(-r))
                      : 0;
 }
 
-/* ---- numbers and text ---- */
+/* ---- numbers ---- */
 
 static int parse_base256(const uint8_t *field, size_t size, uint64_t *ret)
 {
@@ -94,155 +63,15 @@ static int parse_number(const uint8_t *field, size_t size, uint64_t *ret)
         return 0;
 }
 
-static int copy_text(const void *text, size_t size, char **ret)
-{
-        char *copy = malloc(size + 1);
-        if (!copy)
-                return -ENOMEM;
-        memcpy(copy, text, size);
-        copy[size] = 0;
-        free(*ret);
-        *ret = copy;
-        return 0;
-}
-
-/* ---- pax extended headers ---- */
-
-static int parse_decimal(const char *text, size_t size, uint64_t *ret)
-{
-        uint64_t value = 0;
-
-        if (size == 0)
-                return -EINVAL;
-        for (size_t i = 0; i < size; i++) {
-                if (text[i] < '0' || text[i] > '9')
-                        return -EINVAL;
-                if (MUL_OVERFLOWS(value, (uint64_t)10, &value) ||
-                                ADD_OVERFLOWS(value, (uint64_t)(text[i] - '0'), &value))
-                        return -ERANGE;
-        }
-        *ret = value;
-        return 0;
-}
-
-/* Seconds with a fraction, which is dropped (towards the past). */
-static int parse_time(const char *text, size_t size, int64_t *ret)
-{
-        bool negative = size > 0 && text[0] == '-';
-        const char *point = memchr(text, '.', size);
-        size_t whole = point ? (size_t)(point - text) : size;
-        uint64_t value;
-
-        int r = parse_decimal(text + negative, whole - negative, &value);
-        if (r < 0 || value > INT64_MAX)
-                return -EINVAL;
-        *ret = negative ? -(int64_t)value : (int64_t)value;
-        return 0;
-}
-
-static int add_xattr(
-                Reader *reader, const char *name, size_t name_size, const char *value, size_t value_size)
-{
-        Member *member = &reader->member;
-
-        if (name_size == 0 || name_size > TREE_NAME_MAX || memchr(name, 0, name_size))
-                return refuse(reader, "an extended attribute has a bad name");
-        if (value_size > TREE_XATTR_VALUE_MAX)
-                return refuse(reader, "an extended attribute is too large");
-
-        TreeXattr *grown = reallocarray(member->xattrs, member->xattr_count + 1, sizeof(*grown));
-        if (!grown)
-                return error_oom(reader->error);
-        member->xattrs = grown;
-        TreeXattr *xattr = &grown[member->xattr_count];
-        *xattr = (TreeXattr){ .size_bytes = value_size };
-        if (copy_text(name, name_size, &xattr->name) < 0)
-                return error_oom(reader->error);
-        if (copy_text(value, value_size, (char **)&xattr->value) < 0) {
-                free(xattr->name);
-                return error_oom(reader->error);
-        }
-        member->xattr_count++;
-        return 0;
-}
-
-static bool key_is(const char *key, size_t size, const char *name)
-{
-        return strlen(name) == size && memcmp(key, name, size) == 0;
-}
-
-static bool key_begins(const char *key, size_t size, const char *prefix)
-{
-        return size >= strlen(prefix) && memcmp(key, prefix, strlen(prefix)) == 0;
-}
-
-static int take_pax_record(Reader *reader, const char *key, size_t key_size, const char *value, size_t size)
-{
-        static const char xattr_prefix[] = "SCHILY.xattr.";
-        const size_t prefix_size = sizeof(xattr_prefix) - 1;
-        Member *member = &reader->member;
-        int r = 0;
-
-        if (key_begins(key, key_size, "GNU.sparse."))
-                return refuse(reader, "sparse files are not supported: make the archive without --sparse");
-        if (key_begins(key, key_size, xattr_prefix))
-                return add_xattr(reader, key + prefix_size, key_size - prefix_size, value, size);
-        if (key_is(key, key_size, "path") || key_is(key, key_size, "linkpath")) {
-                if (size == 0 || memchr(value, 0, size))
-                        return refuse(reader, "its pax header gives an empty or broken name");
-                r = copy_text(value, size, key[0] == 'p' ? &member->name : &member->link);
-                return r < 0 ? error_oom(reader->error) : 0;
-        }
-        if (key_is(key, key_size, "size")) {
-                r = parse_decimal(value, size, &member->size_bytes);
-                member->has_size = true;
-        } else if (key_is(key, key_size, "uid")) {
-                r = parse_decimal(value, size, &member->uid);
-                member->has_uid = true;
-        } else if (key_is(key, key_size, "gid")) {
-                r = parse_decimal(value, size, &member->gid);
-                member->has_gid = true;
-        } else if (key_is(key, key_size, "mtime")) {
-                r = parse_time(value, size, &member->mtime);
-                member->has_mtime = true;
-        }
-        return r < 0 ? refuse(reader, "its pax header holds a bad number") : 0;
-}
-
-/* Records "LENGTH KEY=VALUE\n", where LENGTH counts the whole record. */
-static int parse_pax(Reader *reader, const char *text, size_t size, bool global)
-{
-        while (size > 0) {
-                const char *space = memchr(text, ' ', MIN_OF(size, (size_t)20));
-                uint64_t length;
-
-                if (!space || parse_decimal(text, (size_t)(space - text), &length) < 0 || length > size ||
-                                length < (uint64_t)(space - text) + 3 || text[length - 1] != '\n')
-                        return refuse(reader, "its pax header is damaged");
-                const char *key = space + 1, *record_end = text + length - 1;
-                const char *equals = memchr(key, '=', (size_t)(record_end - key));
-                if (!equals || equals == key)
-                        return refuse(reader, "its pax header is damaged");
-                if (global && !key_is(key, (size_t)(equals - key), "comment"))
-                        return refuse(reader, "global pax headers are not supported");
-
-                int r = take_pax_record(reader, key, (size_t)(equals - key), equals + 1,
-                                (size_t)(record_end - equals - 1));
-                if (r < 0)
-                        return r;
-                text += length;
-                size -= length;
-        }
-        return 0;
-}
+/* ---- extended headers ---- */
 
 /* A header member whose data describes the next member. */
-static int read_extended(Reader *reader, char type, uint64_t size)
+static int read_extended(TarReader *reader, char type, uint64_t size)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
 
         if (size > TAR_EXTENDED_HEADER_MAX)
-                return refuse(reader, "its extended header is too large");
+                return tar_refuse(reader, "its extended header is too large");
         _cleanup_free_ char *text = malloc(size + 1);
         if (!text)
                 return error_oom(reader->error);
@@ -254,18 +83,18 @@ static int read_extended(Reader *reader, char type, uint64_t size)
         case TAR_TYPE_GNU_LONG_NAME:
         case TAR_TYPE_GNU_LONG_LINK:
                 if (strlen(text) + 1 < size || text[0] == 0)
-                        return refuse(reader, "its long name is empty or broken");
-                r = copy_text(text, strlen(text),
+                        return tar_refuse(reader, "its long name is empty or broken");
+                r = tar_copy_text(text, strlen(text),
                                 type == TAR_TYPE_GNU_LONG_NAME ? &member->name : &member->link);
                 return r < 0 ? error_oom(reader->error) : 0;
         default:
-                return parse_pax(reader, text, size, type == TAR_TYPE_PAX_GLOBAL);
+                return tar_parse_pax(reader, text, size, type == TAR_TYPE_PAX_GLOBAL);
         }
 }
 
 /* ---- members ---- */
 
-static int check_checksum(Reader *reader, const uint8_t *block)
+static int check_checksum(TarReader *reader, const uint8_t *block)
 {
         uint64_t stated;
         uint32_t sum = 0;
@@ -273,35 +102,35 @@ static int check_checksum(Reader *reader, const uint8_t *block)
         for (size_t i = 0; i < TAR_BLOCK_SIZE; i++)
                 sum += i >= TAR_CHECKSUM_AT && i < TAR_CHECKSUM_AT + TAR_CHECKSUM_SIZE ? ' ' : block[i];
         if (parse_number(block + TAR_CHECKSUM_AT, TAR_CHECKSUM_SIZE, &stated) < 0 || stated != sum)
-                return refuse(reader, "bad header checksum: this is not a tar archive, or it is damaged "
-                                      "or compressed");
+                return tar_refuse(reader, "bad header checksum: this is not a tar archive, or it is damaged "
+                                          "or compressed");
         return 0;
 }
 
-static int take_names(Reader *reader, const uint8_t *block)
+static int take_names(TarReader *reader, const uint8_t *block)
 {
         const char *name = (const char *)block + TAR_NAME_AT, *link = (const char *)block + TAR_LINK_AT;
         const char *prefix = (const char *)block + TAR_PREFIX_AT;
         bool posix = memcmp(block + TAR_MAGIC_AT, "ustar", 6) == 0; /* with its NUL; GNU has a space */
         char whole[TAR_PREFIX_SIZE + TAR_NAME_SIZE + 2];
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
 
         if (!member->name) {
                 bool prefixed = posix && prefix[0];
 
                 (void)snprintf(whole, sizeof(whole), "%.*s%s%.*s", prefixed ? TAR_PREFIX_SIZE : 0, prefix,
                                 prefixed ? "/" : "", TAR_NAME_SIZE, name);
-                if (copy_text(whole, strlen(whole), &member->name) < 0)
+                if (tar_copy_text(whole, strlen(whole), &member->name) < 0)
                         return error_oom(reader->error);
         }
-        if (!member->link && copy_text(link, strnlen(link, TAR_LINK_SIZE), &member->link) < 0)
+        if (!member->link && tar_copy_text(link, strnlen(link, TAR_LINK_SIZE), &member->link) < 0)
                 return error_oom(reader->error);
         return 0;
 }
 
-static int take_numbers(Reader *reader, const uint8_t *block)
+static int take_numbers(TarReader *reader, const uint8_t *block)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
         uint64_t mode, mtime;
         int r = parse_number(block + TAR_MODE_AT, TAR_MODE_SIZE, &mode);
 
@@ -322,21 +151,21 @@ static int take_numbers(Reader *reader, const uint8_t *block)
                         r = parse_number(block + TAR_MINOR_AT, TAR_MINOR_SIZE, &member->minor);
         }
         if (r < 0)
-                return refuse(reader, "a number in its header is negative, too large or broken");
+                return tar_refuse(reader, "a number in its header is negative, too large or broken");
         if (member->uid >= UINT32_MAX || member->gid >= UINT32_MAX || member->major >= 1 << 12 ||
                         member->minor >= 1 << 20)
-                return refuse(reader, "an owner or device number is too large");
+                return tar_refuse(reader, "an owner or device number is too large");
         member->mode = mode & 07777;
         return 0;
 }
 
 /* The name without a leading "./" and trailing slashes; "" is the root. In place. */
-static int clean_name(Reader *reader, char *name)
+static int clean_name(TarReader *reader, char *name)
 {
         size_t length;
 
         if (name[0] == '/' || name[0] == 0)
-                return refuse(reader, "the name is absolute or empty");
+                return tar_refuse(reader, "the name is absolute or empty");
         char *from = name;
         while (from[0] == '.' && from[1] == '/')
                 from += 2 + strspn(from + 2, "/");
@@ -350,7 +179,7 @@ static int clean_name(Reader *reader, char *name)
 
 /* Finds a name without following any link. 0 and NULL when it is not there; refuses a name that leads
  * through something that is not a folder, so nothing can be put outside the place that its name tells. */
-static int find_strictly(Reader *reader, const char *name, TreeNode **ret)
+static int find_strictly(TarReader *reader, const char *name, TreeNode **ret)
 {
         TreeNode *at = tree_root(reader->tree);
 
@@ -359,13 +188,13 @@ static int find_strictly(Reader *reader, const char *name, TreeNode **ret)
                 size_t length = strcspn(name, "/");
 
                 if (length > TREE_NAME_MAX)
-                        return refuse(reader, "a part of the name is too long");
+                        return tar_refuse(reader, "a part of the name is too long");
                 memcpy(component, name, length);
                 component[length] = 0;
                 if (strcmp(component, "..") == 0 || strcmp(component, ".") == 0)
-                        return refuse(reader, "the name has \".\" or \"..\" in it");
+                        return tar_refuse(reader, "the name has \".\" or \"..\" in it");
                 if (!S_ISDIR(at->inode->mode))
-                        return refuse(reader, "the name leads through something that is not a folder");
+                        return tar_refuse(reader, "the name leads through something that is not a folder");
                 name += length;
                 name += strspn(name, "/");
                 at = tree_child(at, component);
@@ -374,7 +203,7 @@ static int find_strictly(Reader *reader, const char *name, TreeNode **ret)
                 size_t length = strcspn(name, "/");
 
                 if (length <= 2 && strspn(name, ".") >= length)
-                        return refuse(reader, "the name has \".\" or \"..\" in it");
+                        return tar_refuse(reader, "the name has \".\" or \"..\" in it");
                 name += length;
                 name += strspn(name, "/");
         }
@@ -382,9 +211,9 @@ static int find_strictly(Reader *reader, const char *name, TreeNode **ret)
         return 0;
 }
 
-static int make_hardlink(Reader *reader, TreeNode **ret)
+static int make_hardlink(TarReader *reader, TreeNode **ret)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
         TreeNode *existing;
 
         int r = clean_name(reader, member->link);
@@ -393,14 +222,15 @@ static int make_hardlink(Reader *reader, TreeNode **ret)
         if (r < 0)
                 return r;
         if (!existing || S_ISDIR(existing->inode->mode))
-                return refuse(reader, "a hard link to what is not in the archive before it, or to a folder");
+                return tar_refuse(reader,
+                                "a hard link to what is not in the archive before it, or to a folder");
         r = tree_make_hardlink(reader->tree, member->name, existing, ret, reader->error);
         return r;
 }
 
-static int make_member(Reader *reader, TreeNode **ret)
+static int make_member(TarReader *reader, TreeNode **ret)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
         mode_t device = member->type == TAR_TYPE_CHARACTER ? S_IFCHR : S_IFBLK;
 
         switch (member->type) {
@@ -416,16 +246,17 @@ static int make_member(Reader *reader, TreeNode **ret)
         case TAR_TYPE_CHARACTER:
         case TAR_TYPE_BLOCK:
                 if (!reader->options->allow_devices)
-                        return refuse(reader, "device nodes are not allowed");
+                        return tar_refuse(reader, "device nodes are not allowed");
                 return tree_make_special(reader->tree, member->name, device, member->mode,
                                 (uint32_t)member->major, (uint32_t)member->minor, ret, reader->error);
         case TAR_TYPE_FIFO:
                 return tree_make_special(
                                 reader->tree, member->name, S_IFIFO, member->mode, 0, 0, ret, reader->error);
         case TAR_TYPE_GNU_SPARSE:
-                return refuse(reader, "sparse files are not supported: make the archive without --sparse");
+                return tar_refuse(
+                                reader, "sparse files are not supported: make the archive without --sparse");
         default:
-                return refuse(reader, "its type is not known");
+                return tar_refuse(reader, "its type is not known");
         }
 }
 
@@ -434,9 +265,9 @@ static bool has_data(char type)
         return type == TAR_TYPE_FILE || type == TAR_TYPE_FILE_OLD || type == TAR_TYPE_CONTIGUOUS;
 }
 
-static int set_attributes(Reader *reader, TreeInode *inode)
+static int set_attributes(TarReader *reader, TreeInode *inode)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
 
         if (S_ISDIR(inode->mode)) /* it may have been there: made for a member below it, or named twice */
                 inode->mode = S_IFDIR | member->mode;
@@ -454,23 +285,23 @@ static int set_attributes(Reader *reader, TreeInode *inode)
         return 0;
 }
 
-static int add_member(Reader *reader)
+static int add_member(TarReader *reader)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
         TreeNode *existing, *node = NULL;
 
         if (has_data(member->type) && member->name[0] && member->name[strlen(member->name) - 1] == '/')
-                return refuse(reader, "a file whose name ends in a slash");
+                return tar_refuse(reader, "a file whose name ends in a slash");
         int r = clean_name(reader, member->name);
         if (r >= 0)
                 r = find_strictly(reader, member->name, &existing);
         if (r < 0)
                 return r;
         if (existing && S_ISDIR(existing->inode->mode) != (member->type == TAR_TYPE_DIRECTORY))
-                return refuse(reader,
+                return tar_refuse(reader,
                                 "it would replace a folder, or be a folder in the place of something else");
         if (member->size_bytes > 0 && !has_data(member->type))
-                return refuse(reader, "it carries data that its type cannot have");
+                return tar_refuse(reader, "it carries data that its type cannot have");
         if (member->type == TAR_TYPE_HARDLINK)
                 return make_hardlink(reader, &node); /* the attributes are those of the first name */
         r = make_member(reader, &node);
@@ -484,19 +315,19 @@ static bool describes_next(char type)
 }
 
 /* Moves past `size` bytes of data and their padding. */
-static int skip_data(Reader *reader, uint64_t size)
+static int skip_data(TarReader *reader, uint64_t size)
 {
         uint64_t padded = size + (TAR_BLOCK_SIZE - size % TAR_BLOCK_SIZE) % TAR_BLOCK_SIZE;
 
         if (padded < size || padded > reader->end - reader->at)
-                return refuse(reader, "it goes past the end of the archive, which may be cut off");
+                return tar_refuse(reader, "it goes past the end of the archive, which may be cut off");
         reader->at += padded;
         return 0;
 }
 
-static int read_member(Reader *reader, const uint8_t *block)
+static int read_member(TarReader *reader, const uint8_t *block)
 {
-        Member *member = &reader->member;
+        TarMember *member = &reader->member;
         char type = (char)block[TAR_TYPE_AT];
         uint64_t size, start;
 
@@ -505,7 +336,7 @@ static int read_member(Reader *reader, const uint8_t *block)
                 return r;
         if (describes_next(type)) {
                 if (parse_number(block + TAR_SIZE_AT, TAR_SIZE_SIZE, &size) < 0)
-                        return refuse(reader, "a number in its header is negative, too large or broken");
+                        return tar_refuse(reader, "a number in its header is negative, too large or broken");
                 start = reader->at;
                 r = skip_data(reader, size);
                 if (r < 0)
@@ -531,7 +362,7 @@ static int read_member(Reader *reader, const uint8_t *block)
         return r;
 }
 
-static int read_members(Reader *reader)
+static int read_members(TarReader *reader)
 {
         uint8_t block[TAR_BLOCK_SIZE];
         static const uint8_t zeros[TAR_BLOCK_SIZE];
@@ -547,10 +378,10 @@ static int read_members(Reader *reader)
                 reader->at += TAR_BLOCK_SIZE;
                 if (memcmp(block, zeros, sizeof(block)) == 0)
                         return reader->member.name || reader->member.link
-                                               ? refuse(reader, "an extended header without its member")
+                                               ? tar_refuse(reader, "an extended header without its member")
                                                : 0;
                 if (++reader->count > TAR_MEMBERS_MAX)
-                        return refuse(reader, "the archive has too many members");
+                        return tar_refuse(reader, "the archive has too many members");
                 r = read_member(reader, block);
                 if (r < 0)
                         return r;
@@ -560,7 +391,9 @@ static int read_members(Reader *reader)
 int tar_read(Tree *tree, int fd, const TarOptions *options, Error *error)
 {
         static const TarOptions defaults = { 0 };
-        Reader reader = { .tree = tree, .options = options ? options : &defaults, .error = error, .fd = fd };
+        TarReader reader = {
+                .tree = tree, .options = options ? options : &defaults, .error = error, .fd = fd
+        };
 
         int r = fd_size(fd, &reader.end);
         if (r < 0)
