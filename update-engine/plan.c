@@ -163,6 +163,24 @@ static int judge_wanted(Plan *plan, const PlanInput *input, const ChannelRelease
         return decide(plan, PLAN_INSTALL, "release %s can be installed", version);
 }
 
+static bool is_rejected(const State *state, const HostRelease *running)
+{
+        const LedgerEntry *entry = state_ledger_find(state, running->version);
+        return running->has_entry && running->is_counted && running->tries_left == 0 && entry &&
+               entry->kind == LEDGER_ROLLED_BACK;
+}
+
+bool plan_is_trial(const State *state, const HostFacts *facts)
+{
+        return facts->running.has_entry && facts->running.is_counted && !is_rejected(state, &facts->running);
+}
+
+void plan_judge_waiting(const State *state, HostFacts *facts)
+{
+        if (plan_is_trial(state, facts) && facts->running.tries_left == 0)
+                facts->is_waiting = false;
+}
+
 /* Rules for every choice, whoever made it. */
 static int judge_any(Plan *plan, const PlanInput *input, const ChannelRelease *release)
 {
@@ -183,7 +201,12 @@ static int judge_any(Plan *plan, const PlanInput *input, const ChannelRelease *r
                         !(input->flags & INSTALL_REINSTALL))
                 return decide(plan, PLAN_ALREADY_READY, "release %s is installed and waits for a reboot",
                                 version);
-        if (host->running.has_entry && host->running.is_counted)
+        if (is_rejected(input->state, &host->running))
+                return decide(plan, PLAN_UNBLESSED,
+                                "release %s waits for a reboot since this host was told to go back to it; "
+                                "reboot, or run `bascule bless` to stay on %s",
+                                host->other.version, host->running.version);
+        if (plan_is_trial(input->state, host))
                 return decide(plan, PLAN_UNBLESSED,
                                 "the running release %s is not blessed yet, so the other slot may be the "
                                 "only good "

@@ -89,6 +89,14 @@ int plan_manifest(Plan *plan, const PlanInput *input, const Manifest *manifest, 
 /* Sets *error to the plan's reason; 0 for PLAN_INSTALL. */
 int plan_error(const Plan *plan, Error *error);
 
+/* The running release without tries left is either in its last try, or was rolled back from (the ledger
+ * knows). In the first case nothing waits for a reboot, whatever the loader would take next: its trial is
+ * not over. Clears facts->is_waiting then. */
+void plan_judge_waiting(const State *state, HostFacts *facts);
+
+/* Whether the running release is on trial: has a counter, and was not rolled back from. */
+bool plan_is_trial(const State *state, const HostFacts *facts);
+
 Plan *plan_copy(const Plan *plan);
 Plan *plan_free(Plan *plan);
 DEFINE_CLEANUP(Plan *, plan_free)

@@ -60,7 +60,7 @@ struct Updater {
         int state_fd, lock_fd; /* folder and lock file */
         UpdaterStatus status;
         Job *job; /* NULL: none under way */
-        sd_event_source *reboot_timer, *changed_source;
+        sd_event_source *reboot_timer, *changed_source, *trial_watch;
         bool is_announced; /* the planned reboot */
         bool is_reload_wanted;
         uint64_t rate_time_ms, rate_bytes; /* last sample */
@@ -75,7 +75,7 @@ void updater_touch(Updater *updater);
 void updater_save(Updater *updater);
 /* Feeds the state machine and does what it says. ERROR_BUSY and ERROR_NOTHING_TO_DO when it refuses. */
 int updater_step(Updater *updater, EngineEvent event, Error *error);
-/* Takes over facts, notes a bless that happened meanwhile. */
+/* Takes over facts, notes a bless that happened meanwhile, drops a reboot that nothing waits for any more. */
 void updater_set_facts(Updater *updater, const HostFacts *facts);
 /* One line of history; detail may be NULL. */
 void updater_note(Updater *updater, HistoryKind kind, const char *version, const char *detail);

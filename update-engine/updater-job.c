@@ -52,6 +52,7 @@ static int run_job(Job *job)
         int r = host_read_facts(job->operation.host, &job->facts, &job->error);
         if (r < 0)
                 return r;
+        plan_judge_waiting(job->state, &job->facts);
         switch (job->kind) {
         case JOB_CHECK:
                 return check_run(&job->operation, &job->facts, job->version, job->flags, &job->check,

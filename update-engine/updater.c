@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <time.h>
 
 #define CHANGED_DELAY_US 250000
@@ -58,13 +59,17 @@ void updater_note(Updater *updater, HistoryKind kind, const char *version, const
         (void)state_history_add(updater->state, &entry);
 }
 
-void updater_set_facts(Updater *updater, const HostFacts *facts)
+void updater_set_facts(Updater *updater, const HostFacts *read)
 {
-        const HostRelease *running = &facts->running;
-        if (memcmp(&updater->status.host, facts, sizeof(*facts)) != 0)
+        HostFacts facts = *read;
+        const HostRelease *running = &facts.running;
+        plan_judge_waiting(updater->state, &facts);
+        if (memcmp(&updater->status.host, &facts, sizeof(facts)) != 0)
                 updater_touch(updater);
-        updater->status.host = *facts;
-        updater->status.is_trial = running->has_entry && running->is_counted;
+        updater->status.host = facts;
+        updater->status.is_trial = plan_is_trial(updater->state, &facts);
+        if (updater->status.state == ENGINE_READY && !facts.is_waiting)
+                (void)updater_step(updater, ENGINE_EVENT_DONE, NULL);
         if (running->has_entry && !running->is_counted &&
                         strcmp(updater->state->last_blessed, running->version) != 0) {
                 (void)snprintf(updater->state->last_blessed, sizeof(updater->state->last_blessed), "%s",
@@ -145,6 +150,20 @@ static void sync_status(Updater *updater)
         updater->status.pinned_version = updater->state->pinned_version;
 }
 
+static int on_trial_ended(sd_event_source *source, const struct inotify_event *event, void *data)
+{
+        if (event->len == 0 || strcmp(event->name, "trial") == 0)
+                (void)updater_refresh(data, NULL);
+        return 0;
+}
+
+/* The mark of a trial goes when bascule-bless has renamed the entry. Without the watch it is seen later. */
+static void watch_trial(Updater *updater)
+{
+        (void)sd_event_add_inotify(updater->event, &updater->trial_watch, updater->host->runtime_folder,
+                        IN_DELETE | IN_ONLYDIR, on_trial_ended, updater);
+}
+
 /* A host whose disk or ESP cannot be read still has a daemon that says so. */
 static void notice(Updater *updater)
 {
@@ -158,9 +177,11 @@ static void notice(Updater *updater)
                 updater->status.host.running.exists = true;
                 return;
         }
+        plan_judge_waiting(updater->state, &facts);
         updater->status.host = facts;
         updater_notice_boot(updater);
         updater_set_facts(updater, &facts);
+        watch_trial(updater);
 }
 
 int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
@@ -199,6 +220,7 @@ Updater *updater_free(Updater *updater)
         job_free(updater->job);
         sd_event_source_disable_unref(updater->reboot_timer);
         sd_event_source_disable_unref(updater->changed_source);
+        sd_event_source_disable_unref(updater->trial_watch);
         host_free(updater->host);
         config_free(updater->config);
         state_free(updater->state);
@@ -287,7 +309,7 @@ int updater_bless(Updater *updater, Error *error)
         int r = updater_refresh(updater, error);
         if (r < 0)
                 return r;
-        if (!updater->status.is_trial)
+        if (!updater->status.host.running.is_counted)
                 return error_set(error, ERROR_NOTHING_TO_DO, EALREADY, "release %s is blessed already",
                                 host->running_version);
         r = disk_open(host->disk_path, &disk, error);
@@ -302,6 +324,7 @@ int updater_bless(Updater *updater, Error *error)
         (void)snprintf(updater->state->last_blessed, sizeof(updater->state->last_blessed), "%s",
                         host->running_version);
         updater_note(updater, HISTORY_BLESSED, host->running_version, "an administrator blessed it");
+        (void)state_ledger_clear(updater->state, host->running_version);
         updater_save(updater);
         return updater_refresh(updater, error);
 }

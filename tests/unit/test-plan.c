@@ -165,6 +165,24 @@ TEST(refuses_while_the_running_release_is_on_trial)
         CHECK_PLAN(&f, NULL, 0, PLAN_NO_SLOT, "5");
 }
 
+TEST(the_last_try_is_no_rollback)
+{
+        _cleanup_fixture_ Fixture f = fixture_new();
+        f.host.other = (HostRelease){ .exists = true, .version = "1" };
+        f.host.running.is_counted = true;
+        f.host.is_waiting = true;
+        HostFacts last_try = f.host, rolled_back = f.host;
+        plan_judge_waiting(f.state, &last_try);
+        CHECK(!last_try.is_waiting && plan_is_trial(f.state, &last_try));
+        CHECK_OK(state_ledger_add(f.state, "2", LEDGER_ROLLED_BACK, 1, "r"));
+        plan_judge_waiting(f.state, &rolled_back);
+        CHECK(rolled_back.is_waiting && !plan_is_trial(f.state, &rolled_back));
+        f.host = rolled_back;
+        _cleanup_(plan_freep) Plan *plan = choose(&f, NULL, 0);
+        CHECK_EQ(plan->verdict, PLAN_UNBLESSED);
+        CHECK(strstr(plan->reason, "waits for a reboot"));
+}
+
 TEST(knows_what_waits_already)
 {
         _cleanup_fixture_ Fixture f = fixture_new();
