@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds minimal.conf from real packages twice, as root and as an ordinary user, and lets tools that share no code with
+# ours judge the result. Then the builds that must fail. TAP on standard output.
+# Usage: build.sh BUILD-FOLDER
+set -u
+build=$(readlink -f "${1:?the build folder}")
+top=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
+program=$build/image-builder/bascule-image
+PATH=$PATH:/usr/sbin:/sbin
+# Everything below is readable for the ordinary user that the second build runs as.
+work=$(mktemp -d "${TMPDIR:-/tmp}/bascule-build-XXXXXX")
+chmod 755 "$work"
+number=0
+
+cleanup() {
+        rm -rf "$work"
+        [ "${user_is_ours:-0}" = 0 ] || userdel "$user" 2>/dev/null
+}
+trap cleanup EXIT
+
+ok() { # STATUS DESCRIPTION [LOG]
+        number=$((number + 1))
+        if [ "$1" = 0 ]; then
+                echo "ok $number - $2"
+        else
+                echo "not ok $number - $2"
+                [ -z "${3:-}" ] || tail -n 20 "$3" | sed 's/^/# /'
+        fi
+}
+skip() { # COUNT REASON
+        for ((i = 0; i < $1; i++)); do
+                number=$((number + 1))
+                echo "ok $number - # SKIP $2"
+        done
+}
+judge() { # DESCRIPTION COMMAND...
+        local description=$1
+        shift
+        "$@" >"$work/log" 2>&1
+        ok $? "$description" "$work/log"
+}
+image_build() { # OPTION...
+        "$program" build --cache "$work/cache" --engine-root "$work/stage" "$@"
+}
+# says DESCRIPTION STATUS TEXT COMMAND...: the command ends with the status and says the text.
+says() {
+        local description=$1 status=$2 text=$3
+        shift 3
+        "$@" >"$work/log" 2>&1
+        [ $? = "$status" ] && grep -qF -- "$text" "$work/log"
+        ok $? "$description" "$work/log"
+}
+member() { # FILE EXPRESSION-OF-j
+        python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+DESTDIR=$work/stage meson install -C "$build" --no-rebuild --strip >"$work/log" 2>&1
+ok $? "the engine is staged" "$work/log"
+cat >"$work/recipe.conf" <<EOT
+[Recipe]
+Include=$top/image-builder/recipes/minimal.conf
+[Disk]
+Formats=raw qcow2
+EOT
+
+# ---- as root, or whoever runs this ----
+
+judge "a build from real packages" image_build "$work/recipe.conf" -o "$work/one" --version 1.0
+[ -f "$work/one/disk.raw" ] || { echo "1..$number" && exit 1; }
+root_hash=$(member "$work/one/image.json" 'j["verity"]["root_hash"]')
+salt=$(member "$work/one/image.json" 'j["verity"]["salt"]')
+
+judge "fsck.erofs finds nothing wrong" fsck.erofs "$work/one/root.erofs"
+judge "veritysetup verifies the tree" veritysetup verify "$work/one/root.erofs" "$work/one/root.verity" "$root_hash"
+veritysetup format --salt="$salt" --uuid="$(veritysetup dump "$work/one/root.verity" | awk '/^UUID:/ { print $2 }')" \
+        "$work/one/root.erofs" "$work/theirs" >"$work/log" 2>&1
+[ "$(awk '/^Root hash:/ { print $3 }' "$work/log")" = "$root_hash" ]
+ok $? "veritysetup format gives the same root hash" "$work/log"
+cmp -s "$work/theirs" "$work/one/root.verity"
+ok $? "and the same bytes"
+judge "sfdisk finds nothing wrong" sfdisk --verify "$work/one/disk.raw"
+judge "qemu-img finds nothing wrong with the qcow2" qemu-img check "$work/one/disk.qcow2"
+judge "the qcow2 holds what the raw disk holds" qemu-img compare "$work/one/disk.raw" "$work/one/disk.qcow2"
+
+esp_start=$(sfdisk -J "$work/one/disk.raw" | python3 -c '
+import json, sys
+parts = json.load(sys.stdin)["partitiontable"]["partitions"]
+print(*[p[k] for n in ("esp", "var") for p in parts if p["name"] == n for k in ("start", "size")])')
+read -r esp_start esp_size var_start var_size <<<"$esp_start"
+dd if="$work/one/disk.raw" of="$work/esp" bs=512 skip="$esp_start" count="$esp_size" status=none
+dd if="$work/one/disk.raw" of="$work/var" bs=512 skip="$var_start" count="$var_size" conv=sparse status=none
+judge "fsck.fat finds nothing wrong" fsck.fat -n "$work/esp"
+judge "e2fsck finds nothing wrong" e2fsck -fn "$work/var"
+mcopy -n -i "$work/esp" "::/EFI/Linux/minimal_1.0+3.efi" "$work/uki" >"$work/log" 2>&1
+cmp "$work/uki" "$work/one/uki.efi" >>"$work/log" 2>&1
+ok $? "the counted boot entry is the kernel image" "$work/log"
+objdump -h "$work/one/uki.efi" >"$work/sections" 2>"$work/log"
+[ ! -s "$work/log" ] && [ "$(awk '/\.osrel|\.cmdline|\.uname|\.initrd|\.linux/ { printf "%s ", $2 }' "$work/sections")" = \
+        ".osrel .cmdline .uname .initrd .linux " ]
+ok $? "objdump reads the sections, the kernel last" "$work/sections"
+objcopy -O binary --only-section=.cmdline --set-section-flags .cmdline=alloc "$work/one/uki.efi" "$work/cmdline" 2>"$work/log"
+grep -q "bascule.roothash=$root_hash" "$work/cmdline"
+ok $? "the command line carries the root hash" "$work/cmdline"
+objcopy -O binary --only-section=.initrd --set-section-flags .initrd=alloc "$work/one/uki.efi" "$work/initrd" 2>"$work/log"
+python3 - "$work/initrd" >"$work/listed" 2>"$work/log" <<'PY'
+import subprocess, sys
+data = open(sys.argv[1], "rb").read()
+# The section is padded; the frame is not.
+archive = subprocess.run(["zstd", "-dcq"], input=data.rstrip(b"\0"), capture_output=True).stdout
+print(subprocess.run(["cpio", "-it", "--quiet"], input=archive, capture_output=True, text=True).stdout)
+PY
+grep -qx init "$work/listed" && grep -q 'dm-verity\.ko' "$work/listed" && grep -qx etc/bascule-initrd/modules "$work/listed"
+ok $? "cpio reads the initrd" "$work/log"
+if command -v sbverify >/dev/null && command -v sbsign >/dev/null; then
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/sb.key" -out "$work/sb.crt" -subj /CN=test -days 2 2>"$work/log"
+        sbsign --key "$work/sb.key" --cert "$work/sb.crt" --output "$work/signed.efi" "$work/one/uki.efi" >>"$work/log" 2>&1 &&
+                ! grep -qi warning "$work/log" &&
+                sbverify --cert "$work/sb.crt" "$work/signed.efi" >>"$work/log" 2>&1
+        ok $? "the kernel image can be signed for Secure Boot, without a warning" "$work/log"
+else
+        skip 1 "sbsigntool is not installed"
+fi
+
+# ---- again ----
+
+image_build "$work/recipe.conf" -o "$work/one" --version 1.0 --json >"$work/again.json" 2>"$work/log"
+[ "$(member "$work/again.json" 'all(s["cached"] for s in j["steps"]) and len(j["steps"])')" = 7 ]
+ok $? "an unchanged build does no step again" "$work/again.json"
+image_build "$work/recipe.conf" -o "$work/one" --version 1.0 --set Kernel.CommandLine=quiet --json >"$work/again.json" 2>"$work/log"
+[ "$(member "$work/again.json" '[s["step"] for s in j["steps"] if not s["cached"]]')" = "['uki', 'disk', 'qcow2']" ]
+ok $? "a kernel argument changes the kernel image and the disks" "$work/again.json"
+image_build "$work/recipe.conf" -o "$work/one" --version 1.0 >"$work/log" 2>&1
+rm -rf "$work/cache"/{root,verity,initrd,uki}
+judge "a second build with nothing but the packages cached" image_build "$work/recipe.conf" -o "$work/two" --version 1.0
+for file in root.erofs root.verity uki.efi disk.raw disk.qcow2 image.json; do
+        cmp "$work/one/$file" "$work/two/$file" >"$work/log" 2>&1
+        ok $? "built twice, $file is the same" "$work/log"
+done
+
+# ---- as an ordinary user ----
+
+user=${SUDO_USER:-}
+if [ "$(id -u)" = 0 ]; then
+        user=bascule-build user_is_ours=1
+        useradd --system --create-home --home-dir "$work/home" --shell /bin/bash "$user" 2>/dev/null
+        grep -q "^$user:" /etc/subuid || usermod --add-subuids 524288-589823 --add-subgids 524288-589823 "$user"
+        chmod 755 "$work/home"
+fi
+if [ "$(id -u)" = 0 ] && runuser -u "$user" -- unshare --user --map-root-user true 2>/dev/null; then
+        runuser -u "$user" -- env -u SUDO_USER HOME="$work/home" TMPDIR=/tmp \
+                bash -c 'umask 077; exec "$@"' - "$program" build "$work/recipe.conf" -o "$work/home/out" --version 1.0 \
+                --engine-root "$work/stage" >"$work/log" 2>&1
+        ok $? "an ordinary user builds it, packages and all" "$work/log"
+        for file in root.erofs root.verity uki.efi disk.raw disk.qcow2 image.json; do
+                cmp "$work/one/$file" "$work/home/out/$file" >"$work/log" 2>&1
+                ok $? "built by an ordinary user, $file is the same" "$work/log"
+        done
+else
+        skip 7 "this machine has no user namespaces for ordinary users, or this is not root"
+fi
+
+# ---- builds that must fail ----
+
+fails() { # DESCRIPTION STATUS TEXT OPTION...
+        local description=$1 status=$2 text=$3
+        shift 3
+        says "$description" "$status" "$text" image_build "$work/recipe.conf" -o "$work/bad" --version 1.0 "$@"
+        [ -z "$(ls -A "$work/bad" 2>/dev/null)" ]
+        ok $? "... and leaves nothing" "$work/log"
+}
+fails "a package that does not exist" 1 "Unable to locate package no-such-package" --set Packages.Install=no-such-package
+fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M
+fails "an ESP that is too small" 7 "the ESP is too small by" --set Disk.EspSize=64M --set Image.Hostname=other \
+        --set Kernel.Modules=kvm --set Kernel.Modules=xfs --set Kernel.Modules=btrfs --set Kernel.Modules=nouveau
+fails "an unknown kernel module" 3 "has no module \"virtio_blq\", did you mean \"virtio_blk\"?" --set Kernel.Modules=virtio_blq
+fails "an unknown unit" 3 "no-such.service" --set Services.Enable=no-such.service
+fails "a suite that the mirror does not have" 8 "does it have the suite nosuchsuite" --set Packages.Suites=nosuchsuite
+fails "an engine that is not there" 15 "--engine-root" --engine-root "$work/nothing"
+openssl genpkey -algorithm ed25519 -out "$work/private.pem" 2>/dev/null
+fails "a private key among the files" 5 "/etc/ours.pem" --set "Content.File=$work/private.pem:/etc/ours.pem"
+
+echo "1..$number"
