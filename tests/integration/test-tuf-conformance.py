@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every MUST of section 5 of the TUF specification 1.0.34 as a case, run against tests/tuf-client, and against tuf-js
+(npm) to prove the cases themselves. Where tuf-js is known to differ the case says why.
+
+    test-tuf-conformance.py PROGRAM [--only WORD] [--no-second]
+
+tuf-js is used from tests/.cache if it is there, else installed there with npm; without npm the cases run against our
+client alone. Prints TAP."""
+import argparse
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+
+try:
+    import cryptography  # noqa: F401
+except ImportError:
+    print("1..0 # SKIP python3-cryptography is not installed")
+    sys.exit(0)
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tuf_conformance import (  # noqa: E402,F401  (importing a module of cases registers them)
+    cases_delegations, cases_download, cases_format, cases_root, cases_snapshot, cases_targets, cases_timestamp, harness)
+
+SECOND = "tuf-js@3.1.0"
+AT_ONCE = 6
+
+
+def second_modules():
+    """The node_modules folder with the second implementation, or None."""
+    cache = os.environ.get("BASCULE_TEST_CACHE") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".cache")
+    folder = os.path.join(cache, SECOND)
+    modules = os.path.join(folder, "node_modules")
+    if not shutil.which("node"):
+        return None
+    if not os.path.isdir(os.path.join(modules, "tuf-js")):
+        if not shutil.which("npm"):
+            return None
+        os.makedirs(folder, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, SECOND]
+        try:
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=180, check=False)
+        except subprocess.TimeoutExpired:
+            return None
+        if done.returncode != 0:
+            return None
+    return modules
+
+
+def judge(each, ours, second, server):
+    """(passed, remarks)"""
+    wrong = harness.run_case(each, ours, server)
+    remarks = ["tuf-client: " + wrong] if wrong else []
+    if second and not each["second"]:
+        other = harness.run_case(each, second, server)
+        if other:
+            remarks.append("tuf-js does not agree with the case: " + other)
+    return not remarks, remarks
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--no-second", action="store_true")
+    arguments = parser.parse_args()
+
+    cases = [each for each in harness.CASES if arguments.only in each["section"] + " " + each["title"]]
+    modules = None if arguments.no_second else second_modules()
+    ours, second = harness.Ours(arguments.program), harness.Second(modules) if modules else None
+    server = harness.Server()
+    print("1..%d" % len(cases))
+    print("# second implementation: %s" % (SECOND if second else "none (no node, or npm cannot install it)"))
+    failures = agreed = 0
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for number, (each, (passed, remarks)) in enumerate(
+                zip(cases, pool.map(lambda each: judge(each, ours, second, server), cases)), 1):
+            for remark in remarks:
+                print("# " + remark)
+            if second and each["second"]:
+                print("# tuf-js differs: " + each["second"])
+            agreed += 1 if second and not each["second"] and passed else 0
+            failures += 0 if passed else 1
+            print("%s %d - %s: %s" % ("ok" if passed else "not ok", number, each["section"], each["title"]), flush=True)
+    if second:
+        second.close()
+        print("# tuf-js agrees with %d of %d cases" % (agreed, len(cases)))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
