@@ -171,8 +171,6 @@ fails() { # DESCRIPTION STATUS TEXT OPTION...
 }
 fails "a package that does not exist" 1 "Unable to locate package no-such-package" --set Packages.Install=no-such-package
 fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M
-fails "an ESP that is too small" 7 "the ESP is too small by" --set Disk.EspSize=64M --set Image.Hostname=other \
-        --set Kernel.Modules=kvm --set Kernel.Modules=xfs --set Kernel.Modules=btrfs --set Kernel.Modules=nouveau
 fails "an unknown kernel module" 3 "has no module \"virtio_blq\", did you mean \"virtio_blk\"?" --set Kernel.Modules=virtio_blq
 fails "an unknown unit" 3 "no-such.service" --set Services.Enable=no-such.service
 fails "a suite that the mirror does not have" 8 "does it have the suite nosuchsuite" --set Packages.Suites=nosuchsuite

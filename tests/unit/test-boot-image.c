@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bytes.h"
 #include "cpio.h"
+#include "disk-image.h"
 #include "initrd.h"
 #include "strv.h"
 #include "test.h"
@@ -266,6 +267,34 @@ TEST(an_unknown_module_gets_a_suggestion)
         CHECK_EQ(initrd_order_modules(tree, &kernel, names, &list, &error), -ENOENT);
         CHECK_EQ(error.code, ERROR_CONFIG);
         CHECK(strstr(error.message, "did you mean \"virtio_blk\"?"));
+}
+
+/* ---- disk ---- */
+
+TEST(an_esp_that_is_too_small_says_by_how_much)
+{
+        Recipe recipe = { .esp_size_bytes = 64 * MIB };
+        DiskImageParts parts = { .recipe = &recipe, .uki_size_bytes = 30 * MIB };
+        Error error = { 0 };
+
+        CHECK_OK(disk_image_check(&parts, &error));
+        parts.uki_size_bytes = 31 * MIB;
+        CHECK_EQ(disk_image_check(&parts, &error), -ENOSPC);
+        CHECK_EQ(error.code, ERROR_NO_SPACE);
+        CHECK(strstr(error.message, "too small by 2.0 MiB"));
+}
+
+TEST(uuids_differ_by_name_and_content)
+{
+        uint8_t hash[SHA256_SIZE] = { 1 }, a[16], b[16], c[16];
+
+        disk_image_uuid("var", hash, a);
+        disk_image_uuid("esp", hash, b);
+        hash[31] = 1;
+        disk_image_uuid("var", hash, c);
+        CHECK(memcmp(a, b, 16) != 0 && memcmp(a, c, 16) != 0);
+        CHECK_EQ(a[6] >> 4, 8);
+        CHECK_EQ(a[8] >> 6, 2);
 }
 
 TEST_MAIN
