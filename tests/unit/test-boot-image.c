@@ -2,6 +2,7 @@
 #include "bytes.h"
 #include "cpio.h"
 #include "disk-image.h"
+#include "disk-image.h"
 #include "initrd.h"
 #include "strv.h"
 #include "test.h"
