@@ -171,7 +171,8 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
         if (r < 0)
                 return r;
         r = process_check((const char *const *)argv,
-                        &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL }, .log_fd = log_fd },
+                        &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
+                                        .log_fd = log_fd },
                         error);
         if (r == -EIO)
                 explain(log_path, error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
-#include "disk-image.h"
 #include "erofs-writer.h"
 #include "file.h"
 #include "process.h"
+#include "raw-disk.h"
 #include "verity.h"
 
 #include <fcntl.h>
@@ -131,7 +131,7 @@ static int write_erofs(Build *build, const char *path, Error *error)
         int r;
 
         sha256_of(build->recipe->image_id, strlen(build->recipe->image_id), seed);
-        disk_image_uuid("erofs", seed, options.uuid);
+        raw_disk_uuid("erofs", seed, options.uuid);
         r = erofs_plan_new(build->composition.tree, &options, &plan, error);
         if (r < 0)
                 return r;
@@ -220,7 +220,7 @@ static int make_disk(Build *build, const char *path, Error *error)
         _cleanup_free_ char *log_path = NULL;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
-        DiskImageParts parts = { .recipe = build->recipe,
+        RawDiskParts parts = { .recipe = build->recipe,
                 .root_path = root,
                 .verity_path = verity,
                 .uki_path = uki,
@@ -239,7 +239,7 @@ static int make_disk(Build *build, const char *path, Error *error)
         /* The folder of an entry that is never committed is a scratch folder. */
         if (r >= 0)
                 r = cache_acquire(build->cache, "scratch", &build->keys[BUILD_DISK], &scratch, error);
-        return r < 0 ? r : disk_image_write(&parts, path, scratch.partial, log_fd, error);
+        return r < 0 ? r : raw_disk_write(&parts, path, scratch.partial, log_fd, error);
 }
 
 static int make_qcow2(Build *build, const char *path, Error *error)

@@ -10,7 +10,7 @@
  *     verity    its hash tree and root hash                                verity.h
  *     initrd    bascule-init and kernel modules                            initrd.h
  *     uki       kernel, initrd and command line for the ESP                uki.h
- *     disk      the whole disk, raw and sparse                             disk-image.h
+ *     disk      the whole disk, raw and sparse                             raw-disk.h
  *     qcow2     the same in another format                                 qemu-img
  *
  * The first six live in the cache and are copied to the output folder; disks are made there. All files get

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bytes.h"
 #include "cpio.h"
-#include "disk-image.h"
-#include "disk-image.h"
 #include "initrd.h"
+#include "raw-disk.h"
 #include "strv.h"
 #include "test.h"
 #include "uki.h"
@@ -275,12 +274,12 @@ TEST(an_unknown_module_gets_a_suggestion)
 TEST(an_esp_that_is_too_small_says_by_how_much)
 {
         Recipe recipe = { .esp_size_bytes = 64 * MIB };
-        DiskImageParts parts = { .recipe = &recipe, .uki_size_bytes = 30 * MIB };
+        RawDiskParts parts = { .recipe = &recipe, .uki_size_bytes = 30 * MIB };
         Error error = { 0 };
 
-        CHECK_OK(disk_image_check(&parts, &error));
+        CHECK_OK(raw_disk_check(&parts, &error));
         parts.uki_size_bytes = 31 * MIB;
-        CHECK_EQ(disk_image_check(&parts, &error), -ENOSPC);
+        CHECK_EQ(raw_disk_check(&parts, &error), -ENOSPC);
         CHECK_EQ(error.code, ERROR_NO_SPACE);
         CHECK(strstr(error.message, "too small by 2.0 MiB"));
 }
@@ -289,10 +288,10 @@ TEST(uuids_differ_by_name_and_content)
 {
         uint8_t hash[SHA256_SIZE] = { 1 }, a[16], b[16], c[16];
 
-        disk_image_uuid("var", hash, a);
-        disk_image_uuid("esp", hash, b);
+        raw_disk_uuid("var", hash, a);
+        raw_disk_uuid("esp", hash, b);
         hash[31] = 1;
-        disk_image_uuid("var", hash, c);
+        raw_disk_uuid("var", hash, c);
         CHECK(memcmp(a, b, 16) != 0 && memcmp(a, c, 16) != 0);
         CHECK_EQ(a[6] >> 4, 8);
         CHECK_EQ(a[8] >> 6, 2);

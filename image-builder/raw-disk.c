@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "disk-image.h"
+#include "raw-disk.h"
 
 #include "boot.h"
 #include "file.h"
@@ -22,7 +22,7 @@
         "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"                        \
         "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum\n}\n"
 
-void disk_image_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE], uint8_t ret[static 16])
+void raw_disk_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE], uint8_t ret[static 16])
 {
         uint8_t text[64 + SHA256_SIZE] = { 0 }, hash[SHA256_SIZE];
 
@@ -35,7 +35,7 @@ void disk_image_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZ
 }
 
 /* Slot A is named by its root hash, as the Discoverable Partitions Specification asks. */
-static void make_layout(const DiskImageParts *parts, DiskLayout *ret)
+static void make_layout(const RawDiskParts *parts, DiskLayout *ret)
 {
         *ret = (DiskLayout){ .architecture = parts->recipe->architecture,
                 .sector_size_bytes = 512,
@@ -43,14 +43,14 @@ static void make_layout(const DiskImageParts *parts, DiskLayout *ret)
                 .slot_size_bytes = parts->recipe->slot_size_bytes,
                 .var_size_bytes = parts->recipe->var_size_bytes };
 
-        disk_image_uuid("disk", parts->root_hash, ret->disk_uuid);
+        raw_disk_uuid("disk", parts->root_hash, ret->disk_uuid);
         for (unsigned role = 0; role < PARTITION_ROLE_MAX; role++)
-                disk_image_uuid(partition_role_name(role), parts->root_hash, ret->partition_uuids[role]);
+                raw_disk_uuid(partition_role_name(role), parts->root_hash, ret->partition_uuids[role]);
         memcpy(ret->partition_uuids[PARTITION_ROOT_A], parts->root_hash, 16);
         memcpy(ret->partition_uuids[PARTITION_ROOT_A_VERITY], parts->root_hash + 16, 16);
 }
 
-int disk_image_check(const DiskImageParts *parts, Error *error)
+int raw_disk_check(const RawDiskParts *parts, Error *error)
 {
         const Recipe *recipe = parts->recipe;
         /* While a host updates, two kernel images lie on its ESP. */
@@ -102,7 +102,7 @@ static int copy_to_esp(const char *esp, const char *source, const char *target,
                         (const char *const[]){ "mcopy", "-i", esp, source, target, NULL }, options, error);
 }
 
-static int fill_esp(const DiskImageParts *parts, const char *esp, const char *conf,
+static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf,
                 const ProcessOptions *options, Error *error)
 {
         BootEntry entry = { .is_counted = true, .tries_left = BOOT_TRIES_DEFAULT };
@@ -133,7 +133,7 @@ static int fill_esp(const DiskImageParts *parts, const char *esp, const char *co
 }
 
 static int make_esp(
-                const DiskImageParts *parts, const char *esp, const char *scratch, int log_fd, Error *error)
+                const RawDiskParts *parts, const char *esp, const char *scratch, int log_fd, Error *error)
 {
         int64_t epoch = MAX_OF(parts->epoch, FAT_EPOCH_MIN);
         _cleanup_free_ char *conf = path_join(scratch, "loader.conf");
@@ -146,7 +146,7 @@ static int make_esp(
 
         if (!conf)
                 return error_oom(error);
-        disk_image_uuid("esp-serial", parts->root_hash, uuid);
+        raw_disk_uuid("esp-serial", parts->root_hash, uuid);
         (void)snprintf(serial, sizeof(serial), "%02x%02x%02x%02x", uuid[0], uuid[1], uuid[2], uuid[3]);
         (void)snprintf(time_setting, sizeof(time_setting), "SOURCE_DATE_EPOCH=%lld", (long long)epoch);
         r = make_empty(esp, parts->recipe->esp_size_bytes, &fd, error);
@@ -160,7 +160,7 @@ static int make_esp(
 }
 
 static int make_var(
-                const DiskImageParts *parts, const char *var, const char *scratch, int log_fd, Error *error)
+                const RawDiskParts *parts, const char *var, const char *scratch, int log_fd, Error *error)
 {
         _cleanup_free_ char *conf = path_join(scratch, "mke2fs.conf"), *extended = NULL,
                             *config_setting = NULL;
@@ -171,9 +171,9 @@ static int make_var(
         uint8_t uuid[16];
         int r;
 
-        disk_image_uuid("var-filesystem", parts->root_hash, uuid);
+        raw_disk_uuid("var-filesystem", parts->root_hash, uuid);
         uuid_format(uuid, uuid_text);
-        disk_image_uuid("var-hash-seed", parts->root_hash, uuid);
+        raw_disk_uuid("var-hash-seed", parts->root_hash, uuid);
         uuid_format(uuid, seed_text);
         extended = string_format(
                         "hash_seed=%s,assume_storage_prezeroed=1,nodiscard,root_owner=0:0", seed_text);
@@ -211,8 +211,8 @@ static int copy_part(
         return r < 0 ? write_error("the disk image", r, error) : 0;
 }
 
-static int assemble(const DiskImageParts *parts, const char *path, const char *esp, const char *var,
-                Error *error)
+static int assemble(
+                const RawDiskParts *parts, const char *path, const char *esp, const char *var, Error *error)
 {
         _cleanup_fd_ int fd = -1;
         DiskLayout layout;
@@ -233,11 +233,11 @@ static int assemble(const DiskImageParts *parts, const char *path, const char *e
         return r;
 }
 
-int disk_image_write(
-                const DiskImageParts *parts, const char *path, const char *scratch, int log_fd, Error *error)
+int raw_disk_write(
+                const RawDiskParts *parts, const char *path, const char *scratch, int log_fd, Error *error)
 {
         _cleanup_free_ char *esp = path_join(scratch, "esp"), *var = path_join(scratch, "var");
-        int r = disk_image_check(parts, error);
+        int r = raw_disk_check(parts, error);
 
         if (r < 0)
                 return r;

@@ -8,20 +8,20 @@
 #include "recipe.h"
 #include "sha256.h"
 
-typedef struct DiskImageParts {
+typedef struct RawDiskParts {
         const Recipe *recipe; /* sizes and names */
         const char *root_path, *verity_path, *uki_path, *boot_loader_path;
         uint64_t root_size_bytes, verity_size_bytes, uki_size_bytes;
         uint8_t root_hash[SHA256_SIZE];
         int64_t epoch;
-} DiskImageParts;
+} RawDiskParts;
 
 /* Refuses parts that do not fit the recipe's partitions: ERROR_NO_SPACE says by how much. */
-int disk_image_check(const DiskImageParts *parts, Error *error);
+int raw_disk_check(const RawDiskParts *parts, Error *error);
 
 /* Makes the file `path`, which must not exist; `scratch` is an existing folder for the time being. */
-int disk_image_write(const DiskImageParts *parts, const char *path, const char *scratch, int log_fd,
-                Error *error);
+int raw_disk_write(
+                const RawDiskParts *parts, const char *path, const char *scratch, int log_fd, Error *error);
 
 /* 16 bytes for a UUID that follows from a name and the root hash (RFC 9562, version 8). */
-void disk_image_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE], uint8_t ret[static 16]);
+void raw_disk_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE], uint8_t ret[static 16]);
