@@ -5,9 +5,26 @@
 
 #include <string.h>
 
+/* Whether this failure was noted before: since then the version was neither installed nor gone back to. So
+ * what an administrator clears from the ledger stays cleared, although the entry on the disk still tells of
+ * it. */
+static bool is_known(const State *state, const char *version)
+{
+        for (size_t i = state->history_count; i-- > 0;) {
+                const HistoryEntry *entry = &state->history[i];
+                if (strcmp(entry->version, version) != 0)
+                        continue;
+                if (entry->kind == HISTORY_TRIAL_FAILED)
+                        return true;
+                if (entry->kind == HISTORY_INSTALLED || entry->kind == HISTORY_ROLLED_BACK)
+                        return false;
+        }
+        return false;
+}
+
 static void note_failure(Updater *updater, const char *version, const char *reason)
 {
-        if (state_ledger_find(updater->state, version))
+        if (state_ledger_find(updater->state, version) || is_known(updater->state, version))
                 return;
         (void)state_ledger_add(updater->state, version, LEDGER_TRIAL_FAILED, clock_seconds(), reason);
         updater_note(updater, HISTORY_TRIAL_FAILED, version, reason);
