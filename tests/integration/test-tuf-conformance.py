@@ -10,8 +10,6 @@ client alone. Prints TAP."""
 import argparse
 import concurrent.futures
 import os
-import shutil
-import subprocess
 import sys
 
 try:
@@ -21,31 +19,10 @@ except ImportError:
     sys.exit(0)
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tuf_conformance import (  # noqa: E402,F401  (importing a module of cases registers them)
-    cases_delegations, cases_download, cases_format, cases_root, cases_snapshot, cases_targets, cases_timestamp, harness)
+    cases_delegations, cases_download, cases_format, cases_root, cases_snapshot, cases_targets, cases_timestamp, harness,
+    second as second_implementation)
 
-SECOND = "tuf-js@3.1.0"
 AT_ONCE = 6
-
-
-def second_modules():
-    """The node_modules folder with the second implementation, or None."""
-    cache = os.environ.get("BASCULE_TEST_CACHE") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".cache")
-    folder = os.path.join(cache, SECOND)
-    modules = os.path.join(folder, "node_modules")
-    if not shutil.which("node"):
-        return None
-    if not os.path.isdir(os.path.join(modules, "tuf-js")):
-        if not shutil.which("npm"):
-            return None
-        os.makedirs(folder, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, SECOND]
-        try:
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=180, check=False)
-        except subprocess.TimeoutExpired:
-            return None
-        if done.returncode != 0:
-            return None
-    return modules
 
 
 def judge(each, ours, second, server):
@@ -67,11 +44,11 @@ def main():
     arguments = parser.parse_args()
 
     cases = [each for each in harness.CASES if arguments.only in each["section"] + " " + each["title"]]
-    modules = None if arguments.no_second else second_modules()
+    modules = None if arguments.no_second else second_implementation.find_modules()
     ours, second = harness.Ours(arguments.program), harness.Second(modules) if modules else None
     server = harness.Server()
     print("1..%d" % len(cases))
-    print("# second implementation: %s" % (SECOND if second else "none (no node, or npm cannot install it)"))
+    print("# second implementation: %s" % (second_implementation.PACKAGE if second else "none (no node, or npm cannot install it)"))
     failures = agreed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for number, (each, (passed, remarks)) in enumerate(
