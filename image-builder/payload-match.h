@@ -12,3 +12,10 @@
  * twice the time. */
 int payload_match_full(int target_fd, uint64_t target_size_bytes, uint64_t group_size_bytes,
                 uint64_t history_bytes, PayloadPlan **ret, Error *error);
+
+/* The plan of a delta by whole blocks: zeros, blocks that a source has (at the same place of the old root,
+ * or anywhere), and frames for the rest, each after a prefix of what the sources have where the rest should
+ * be. `sources` has PAYLOAD_SOURCE_TARGET elements, those that are not there with fd -1. Memory: 16 bytes
+ * for each block of the sources. */
+int payload_match_blocks(int target_fd, uint64_t target_size_bytes, const PayloadSource *sources,
+                uint64_t group_size_bytes, PayloadPlan **ret, Error *error);

@@ -97,7 +97,9 @@ static int make(const PayloadOptions *options, const char *image, Error *error)
                 return r;
         inputs.target_fd = fd;
         memcpy(inputs.sources, sources.list, sizeof(inputs.sources));
-        r = payload_match_full(fd, size, options->group_size, options->history, &plan, error);
+        r = options->from ? payload_match_blocks(fd, size, sources.list, options->group_size, &plan, error)
+                          : payload_match_full(
+                                            fd, size, options->group_size, options->history, &plan, error);
         if (r < 0)
                 return r;
         progress_begin(progress, "payload", size);

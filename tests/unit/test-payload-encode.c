@@ -129,6 +129,61 @@ TEST(a_wrong_plan_is_caught_by_the_proof)
         CHECK(access(path, F_OK) < 0);
 }
 
+/* The new image: the old one with a part moved, a part changed here and there, new bytes and zeros. */
+static int changed_image(int old)
+{
+        _cleanup_free_ uint8_t *data = calloc(1, IMAGE_SIZE);
+        int fd = memfd_create("changed", MFD_CLOEXEC);
+
+        (void)pread_full(old, data, IMAGE_SIZE, 0);
+        memmove(data + 1000 * KIB, data, 300 * KIB);
+        memcpy(data + 2 * MIB + 100000, "changed", 7);
+        memcpy(data + 2 * MIB + 200001, "changed", 7);
+        memset(data + 400 * KIB, 0, 100 * KIB);
+        (void)pwrite_full(fd, data, IMAGE_SIZE, 0);
+        return fd;
+}
+
+TEST(a_delta_by_blocks_is_small_and_makes_the_image)
+{
+        _cleanup_fd_ int old = image_make(), image = changed_image(old), fd = -1;
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        _cleanup_free_ char *path = path_join(folder, "delta");
+        PayloadInputs inputs = { .target_fd = image,
+                .level = 3,
+                .sources = { { old, 0, IMAGE_SIZE }, { -1, 0, 0 }, { -1, 0, 0 } } };
+        PayloadReport report;
+
+        CHECK_OK(payload_match_blocks(image, IMAGE_SIZE, inputs.sources, 512 * KIB, &plan, NULL));
+        CHECK_OK(payload_encode(&inputs, plan, 2, path, NULL, NULL, &report, NULL));
+        CHECK(report.size_bytes < 10000);
+        CHECK(report.target_bytes[PAYLOAD_OP_SAME] > MIB);
+        CHECK(report.target_bytes[PAYLOAD_OP_COPY] >= 290 * KIB);
+        CHECK(report.target_bytes[PAYLOAD_OP_ZERO] > 800 * KIB);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        CHECK_OK(payload_file_open(fd, &index, NULL, NULL));
+        CHECK_EQ(payload_index_header(index)->source_size_bytes[PAYLOAD_SOURCE_OLD_ROOT], IMAGE_SIZE);
+        CHECK_EQ(payload_sources(index), 1);
+}
+
+TEST(a_delta_may_come_from_several_sources_and_from_shorter_ones)
+{
+        _cleanup_fd_ int old = image_make(), image = changed_image(old);
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_free_ char *path = path_join(folder, "delta");
+        /* The old root is too short, the old UKI has the whole, there is no new root. */
+        PayloadInputs inputs = { .target_fd = image,
+                .level = 3,
+                .sources = { { old, 0, 5000 }, { old, 0, IMAGE_SIZE - 1 }, { -1, 0, 0 } } };
+        PayloadReport report;
+
+        CHECK_OK(payload_match_blocks(image, IMAGE_SIZE, inputs.sources, 0, &plan, NULL));
+        CHECK_OK(payload_encode(&inputs, plan, 2, path, NULL, NULL, &report, NULL));
+        CHECK(report.size_bytes < 10000);
+        CHECK_EQ(report.target_bytes[PAYLOAD_OP_SAME], 4096);
+}
+
 TEST(plans_keep_their_groups_whole)
 {
         _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(10000);
