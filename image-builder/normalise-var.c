@@ -7,6 +7,7 @@
 
 #define FACTORY "usr/share/factory/var"
 #define TMPFILES "usr/lib/tmpfiles.d/bascule-factory.conf"
+#define JOURNAL_SETTINGS "usr/lib/systemd/journald.conf.d/50-bascule-persistent.conf"
 #define TMPFILES_MAX (16 * MIB)
 #define DECLARATIONS_MAX (1 * MIB) /* one tmpfiles.d file of a package */
 
@@ -253,11 +254,24 @@ static int write_lines(Tree *tree, Error *error)
         return r < 0 ? r : tree_make_text(tree, TMPFILES, (const char *)lines.text.data, 0644, error);
 }
 
+/* journald keeps the journal when /var/log/journal is there as it begins to write. At the first boot that is
+ * before systemd-tmpfiles has made it, and the log of a host's first boot is one that somebody may want. */
+static int keep_journal(Tree *tree, Error *error)
+{
+        static const char settings[] = "# The image has /var/log/journal.\n[Journal]\nStorage=persistent\n";
+
+        return tree_lookup(tree, "var/log/journal")
+                               ? tree_make_text(tree, JOURNAL_SETTINGS, settings, 0644, error)
+                               : 0;
+}
+
 int normalise_var(Tree *tree, Error *error)
 {
         TreeNode *var;
 
         int r = move_dpkg(tree, error);
+        if (r >= 0)
+                r = keep_journal(tree, error);
         if (r >= 0)
                 r = move_homes(tree, error);
         if (r < 0)

@@ -104,6 +104,19 @@ TEST(var_becomes_factory_content)
         CHECK(!tree_lookup(tree, "var/lib"));
 }
 
+TEST(a_journal_that_is_kept_is_kept_from_the_first_boot_on)
+{
+        static const char *const with[] = { "var/log/journal/x/system.journal", NULL };
+        static const char *const without[] = { "var/log/dpkg.log", NULL };
+        static const char settings[] = "usr/lib/systemd/journald.conf.d/50-bascule-persistent.conf";
+        _cleanup_tree_ Tree *kept = tree_of(with), *not_kept = tree_of(without);
+
+        CHECK_OK(normalise_var(kept, NULL));
+        CHECK(tree_lookup(kept, settings));
+        CHECK_OK(normalise_var(not_kept, NULL));
+        CHECK(!tree_lookup(not_kept, settings));
+}
+
 TEST(devices_in_var_are_refused)
 {
         _cleanup_tree_ Tree *tree = tree_new();
