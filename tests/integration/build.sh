@@ -68,7 +68,7 @@ EOT
 
 judge "a build from real packages" image_build "$work/recipe.conf" -o "$work/one" --version 1.0
 [ -f "$work/one/disk.raw" ] || { echo "1..$number" && exit 1; }
-root_hash=$(member "$work/one/image.json" 'j["verity"]["root_hash"]')
+root_hash=$(member "$work/one/image.json" 'j["verity"]["root-hash"]')
 salt=$(member "$work/one/image.json" 'j["verity"]["salt"]')
 
 judge "fsck.erofs finds nothing wrong" fsck.erofs "$work/one/root.erofs"
@@ -108,7 +108,7 @@ import subprocess, sys
 data = open(sys.argv[1], "rb").read()
 # The section is padded; the frame is not.
 archive = subprocess.run(["zstd", "-dcq"], input=data.rstrip(b"\0"), capture_output=True).stdout
-print(subprocess.run(["cpio", "-it", "--quiet"], input=archive, capture_output=True, text=True).stdout)
+print(subprocess.run(["cpio", "-it", "--quiet"], input=archive, capture_output=True).stdout.decode())
 PY
 grep -qx init "$work/listed" && grep -q 'dm-verity\.ko' "$work/listed" && grep -qx etc/bascule-initrd/modules "$work/listed"
 ok $? "cpio reads the initrd" "$work/log"
@@ -137,6 +137,33 @@ for file in root.erofs root.verity uki.efi disk.raw disk.qcow2 image.json; do
         cmp "$work/one/$file" "$work/two/$file" >"$work/log" 2>&1
         ok $? "built twice, $file is the same" "$work/log"
 done
+
+# ---- interrupted, and at once ----
+
+forget() { rm -rf "$work/cache"/{root,verity,initrd,uki}; }
+forget
+image_build "$work/recipe.conf" -o "$work/cut" --version 1.0 >"$work/log" 2>&1 &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -e "$work/cut/.disk.raw.partial" ]; do sleep 0.05; done
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+[ -z "$(ls "$work/cut")" ]
+ok $? "a build that is killed leaves nothing that looks finished" "$work/log"
+judge "the next one goes on" image_build "$work/recipe.conf" -o "$work/cut" --version 1.0
+cmp "$work/one/disk.raw" "$work/cut/disk.raw" >"$work/log" 2>&1 && [ "$(find "$work/cut" -type f | wc -l)" = 6 ]
+ok $? "with the same result, and nothing left over" "$work/log"
+forget
+image_build "$work/recipe.conf" -o "$work/left" --version 1.0 >"$work/log-left" 2>&1 &
+pid=$!
+judge "two builds on one cache at once: one" image_build "$work/recipe.conf" -o "$work/right" --version 1.0
+wait $pid
+ok $? "and the other" "$work/log-left"
+cmp "$work/left/disk.raw" "$work/right/disk.raw" >"$work/log" 2>&1 && cmp "$work/one/disk.raw" "$work/left/disk.raw" >>"$work/log" 2>&1
+ok $? "make the same" "$work/log"
+rm -rf "$work"/{cut,left,right}
+mkdir "$work/busy"
+says "two builds into one folder: the second is refused" 6 "another build writes to" \
+        flock "$work/busy" "$program" build "$work/recipe.conf" -o "$work/busy" --cache "$work/cache" --engine-root "$work/stage"
 
 # ---- as an ordinary user ----
 
