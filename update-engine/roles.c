@@ -79,7 +79,7 @@ static int set_limits(const Role *role, const RoleLimits *limits)
                 r = set_limit(RLIMIT_NOFILE, role->open_files);
         if (r >= 0)
                 r = set_limit(RLIMIT_FSIZE, limits->file_size_bytes);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         /* A sanitizer reserves terabytes of addresses. */
         if (r >= 0)
                 r = set_limit(RLIMIT_AS, role->address_space_bytes + limits->memory_bytes);
