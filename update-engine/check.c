@@ -78,6 +78,19 @@ static int locate_payloads(Session *session, const HostFacts *facts, CheckResult
         return 0;
 }
 
+/* Of each image the chosen payload. */
+static int probe_payloads(Session *session, const CheckResult *result, Error *error)
+{
+        for (size_t image = 0; image < IMAGE_KIND_MAX; image++) {
+                const PayloadReference *payload = result->payloads[image][0];
+                int r = session_probe(session, result->paths[image][0], payload->index_size_bytes,
+                                payload->index_sha256, error);
+                if (r < 0)
+                        return error_prefix(error, r, "%s image", image_kind_name((ImageKind)image));
+        }
+        return 0;
+}
+
 static int set_available(const PlanInput *input, CheckResult *result, Error *error)
 {
         const ChannelRelease *newest = channel_next(input->channel, input->host->running.version,
@@ -88,7 +101,7 @@ static int set_available(const PlanInput *input, CheckResult *result, Error *err
         return result->available ? 0 : error_oom(error);
 }
 
-int check_run(Operation *operation, const HostFacts *facts, const char *version, unsigned flags,
+int check_run(Operation *operation, const HostFacts *facts, const char *version, unsigned flags, bool probe,
                 CheckResult *ret, Error *error)
 {
         _cleanup_(session_freep) Session *session = NULL;
@@ -120,6 +133,8 @@ int check_run(Operation *operation, const HostFacts *facts, const char *version,
                         r = plan_manifest(result.plan, &input, result.manifest, error);
                 if (r >= 0 && result.plan->verdict == PLAN_INSTALL)
                         r = locate_payloads(session, facts, &result, error);
+                if (r >= 0 && result.plan->verdict == PLAN_INSTALL && probe)
+                        r = probe_payloads(session, &result, error);
         }
         if (r < 0)
                 return r;

@@ -19,7 +19,8 @@ typedef struct CheckResult {
         bool has_running_uki;
 } CheckResult;
 
-/* Succeeds whatever the plan's verdict is. version may be NULL. */
-int check_run(Operation *operation, const HostFacts *facts, const char *version, unsigned flags,
+/* Succeeds whatever the plan's verdict is. version may be NULL. With `probe`, and PLAN_INSTALL, the
+ * repository must also show that it has the payloads. */
+int check_run(Operation *operation, const HostFacts *facts, const char *version, unsigned flags, bool probe,
                 CheckResult *ret, Error *error);
 void check_result_done(CheckResult *result);

@@ -181,6 +181,21 @@ static int do_target(Fetch *fetch, Frame *frame, Error *error)
         return r < 0 ? r : send_target(&bytes, error);
 }
 
+/* Is the payload there? Its first bytes say so. */
+static int do_probe(Fetch *fetch, Frame *frame, Error *error)
+{
+        char name[PATH_MAX_BYTES], path[PATH_MAX_BYTES + 16];
+        uint64_t size;
+        if (!fetch->http || frame_take_text(frame, name, sizeof(name)) < 0 ||
+                        frame_take_u64(frame, &size) < 0 || frame_end(frame) < 0 || size == 0 ||
+                        size > FRAME_BODY_MAX - KIB)
+                return bad_frame(error);
+        (void)snprintf(path, sizeof(path), "targets/%s", name);
+        _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP((size_t)size);
+        int r = http_get_range(fetch->http, path, 0, size, &bytes, error);
+        return r < 0 ? r : send_target(&bytes, error);
+}
+
 static int do_stream(Fetch *fetch, Frame *frame, Error *error)
 {
         char name[PATH_MAX_BYTES], path[PATH_MAX_BYTES + 16];
@@ -204,6 +219,7 @@ static const FetchOrder orders[] = {
         { FRAME_FETCH_TRUSTED, do_trusted },
         { FRAME_FETCH_REFRESH, do_refresh },
         { FRAME_FETCH_TARGET, do_target },
+        { FRAME_FETCH_PROBE, do_probe },
         { FRAME_FETCH_STREAM, do_stream },
 };
 

@@ -21,6 +21,7 @@ typedef enum FrameType {
         FRAME_FETCH_TRUSTED,   /* role, bytes: trusted metadata */
         FRAME_FETCH_REFRESH,   /* now */
         FRAME_FETCH_TARGET,    /* target path, most bytes (0: only the way to it) */
+        FRAME_FETCH_PROBE,     /* download path, size: the first bytes of a payload, answered as TARGET */
         FRAME_FETCH_STREAM,    /* download path, offset, size: into the data pipe */
         /* From fetch. */
         FRAME_METADATA = 32,   /* name, bytes */

@@ -111,13 +111,14 @@ static int begin_body(Transfer *transfer)
 
 static int take_body(Transfer *transfer, const uint8_t *data, size_t size)
 {
-        if (transfer->buffer)
+        if (transfer->size == 0)
                 return buffer_append(transfer->buffer, data, size);
         size_t skipped = (size_t)MIN_OF(transfer->skip, size);
         transfer->skip -= skipped;
         size_t useful = (size_t)MIN_OF(transfer->size - transfer->done, size - skipped);
         uint64_t before = now_ms();
-        int r = write_full(transfer->fd, data + skipped, useful);
+        int r = transfer->buffer ? buffer_append(transfer->buffer, data + skipped, useful)
+                                 : write_full(transfer->fd, data + skipped, useful);
         if (r < 0)
                 return r;
         transfer->window_ms += now_ms() - before; /* waiting for the disk is not the server's fault */
@@ -276,13 +277,15 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
         return network_error(client, transfer, url, code, error);
 }
 
-int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error)
+/* Asks mirror after mirror, each once; `wanted` says what for. */
+static int get(HttpClient *client, const char *path, const Transfer *wanted, bool is_absence_normal,
+                Error *error)
 {
         size_t mirrors = strv_length(client->options.mirrors);
         for (size_t i = 0;; i++) {
                 Error problem = { 0 };
-                Transfer transfer = { .buffer = ret, .fd = -1 };
-                buffer_clear(ret);
+                Transfer transfer = *wanted;
+                buffer_clear(transfer.buffer);
                 int r = request(client, path, &transfer, &problem);
                 tell_progress(client, true);
                 if (r >= 0 || (r == -ENOENT && is_absence_normal))
@@ -294,6 +297,19 @@ int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffe
                 }
                 client->mirror = (client->mirror + 1) % mirrors;
         }
+}
+
+int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error)
+{
+        Transfer transfer = { .buffer = ret, .fd = -1 };
+        return get(client, path, &transfer, is_absence_normal, error);
+}
+
+int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64_t size, Buffer *ret,
+                Error *error)
+{
+        Transfer transfer = { .buffer = ret, .fd = -1, .offset = offset, .size = size };
+        return get(client, path, &transfer, false, error);
 }
 
 /* Waits 1, 2, 4 s, more or less: many hosts that lost the same server shall not come back in step. */

@@ -36,6 +36,10 @@ int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffe
  * with the next mirror, and with pauses that grow when no mirror brings anything. */
 int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error);
 
+/* The same into memory; one try at each mirror, since it only asks whether the bytes are there. */
+int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64_t size, Buffer *ret,
+                Error *error);
+
 uint64_t http_received_bytes(const HttpClient *client);
 
 /* "bytes FIRST-LAST/TOTAL" or "bytes FIRST-LAST/ *" of a Content-Range header. -EBADMSG. */

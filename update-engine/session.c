@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define AUTHORITIES_MAX (1 * MIB)
+#define PROBE_MAX (1 * MIB)
 #define RECEIVED_MAX (256 * MIB)
 #define LONGEST_SECONDS 3600 /* of a session; a fetch that was taken over may want to go on for ever */
 
@@ -279,4 +280,36 @@ int session_locate(Session *session, const char *target_path, uint64_t size_byte
                                 "manifest and repository disagree about length or hash of %s", target_path);
         *ret = strdup(target->download_path);
         return *ret ? 0 : error_oom(error);
+}
+
+int session_probe(Session *session, const char *download_path, uint64_t index_size_bytes,
+                const uint8_t index_sha256[static SHA256_SIZE], Error *error)
+{
+        _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(4 * KIB);
+        uint64_t size = MIN_OF(index_size_bytes, PROBE_MAX);
+        const uint8_t *data;
+        uint8_t hash[SHA256_SIZE];
+        size_t got;
+        Frame frame;
+
+        int r = frame_put_text(&body, download_path);
+        if (r >= 0)
+                r = frame_put_u64(&body, size);
+        if (r >= 0)
+                r = frame_send(session->process.control_fd, FRAME_FETCH_PROBE, &body);
+        if (r < 0)
+                return pass_failed(r, error);
+        r = await_frame(session, FRAME_TARGET, &frame, error);
+        if (r < 0)
+                return r;
+        if (frame_take_bytes(&frame, &data, &got) < 0 || frame_end(&frame) < 0 || got != size)
+                return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
+        /* Where there are more mirrors, another may be right: the transfer finds out. */
+        if (strv_length(session->operation->config->repositories) > 1)
+                return 0;
+        sha256_of(data, got, hash);
+        if (size == index_size_bytes && memcmp(hash, index_sha256, SHA256_SIZE) != 0)
+                return error_set(error, ERROR_UNTRUSTED, EBADMSG, "%s does not begin with what was signed",
+                                download_path);
+        return 0;
 }

@@ -23,6 +23,11 @@ int session_get(Session *session, const char *target_path, Buffer *ret, Error *e
 int session_locate(Session *session, const char *target_path, uint64_t size_bytes,
                 const uint8_t sha256[static SHA256_SIZE], char **ret, Error *error);
 
+/* Whether a mirror has a payload: brings its index (or, of a very long one, the beginning) and compares the
+ * hash. So a server that lost it is noticed before anything on the host is given up for it. */
+int session_probe(Session *session, const char *download_path, uint64_t index_size_bytes,
+                const uint8_t index_sha256[static SHA256_SIZE], Error *error);
+
 /* Puts what fetch needs to know to serve streams into a frame; mirrors begin with number `first`. */
 #define FETCH_SETUP_MAX (2 * MIB)
 int fetch_setup_put(Buffer *body, const Config *config, size_t first, Error *error);

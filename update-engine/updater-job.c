@@ -41,7 +41,8 @@ static void on_tell(void *data, const OperationProgress *progress)
 
 static int run_install(Job *job)
 {
-        int r = check_run(&job->operation, &job->facts, job->version, job->flags, &job->check, &job->error);
+        int r = check_run(&job->operation, &job->facts, job->version, job->flags, true, &job->check,
+                        &job->error);
         if (r >= 0)
                 r = plan_error(job->check.plan, &job->error);
         return r < 0 ? r : install_run(&job->operation, &job->facts, &job->check, &job->error);
@@ -55,7 +56,7 @@ static int run_job(Job *job)
         plan_judge_waiting(job->state, &job->facts);
         switch (job->kind) {
         case JOB_CHECK:
-                return check_run(&job->operation, &job->facts, job->version, job->flags, &job->check,
+                return check_run(&job->operation, &job->facts, job->version, job->flags, false, &job->check,
                                 &job->error);
         case JOB_INSTALL:
                 return run_install(job);
