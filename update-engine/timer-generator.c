@@ -17,9 +17,10 @@ static int write_dropin(const char *folder, const Config *config)
         _cleanup_free_ char *place = path_join(folder, DROPIN), *text = NULL, *file = NULL;
         int r;
 
-        text = string_format("# Made from engine.conf by bascule-timer-generator.\n[Timer]\n"
-                             "OnUnitInactiveSec=\nOnUnitInactiveSec=%" PRIu64
-                             "s\nRandomizedDelaySec=%" PRIu64 "s\n",
+        /* An empty assignment forgets every trigger of the unit, so all of them are said again. */
+        text = string_format("# Made from engine.conf by bascule-timer-generator.\n[Timer]\nOnBootSec=\n"
+                             "OnBootSec=2min\nOnUnitInactiveSec=%" PRIu64 "s\nRandomizedDelaySec=%" PRIu64
+                             "s\n",
                         config->check_interval_seconds, config->randomized_delay_seconds);
         file = place ? path_join(place, "50-engine.conf") : NULL;
         if (!text || !file)
