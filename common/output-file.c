@@ -24,15 +24,38 @@ static char *temporary_name(const char *path)
         return string_format("%.*s.%s.XXXXXX", (int)(name - path), path, name);
 }
 
+static char *folder_of(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? string_format("%.*s", (int)(slash - path + 1), path) : strdup(".");
+}
+
+/* A file without a name is gone when the program is killed, but not every filesystem has them, and giving
+ * it a name needs /proc. */
+static int open_nameless(const char *path, mode_t mode)
+{
+        _cleanup_free_ char *folder = folder_of(path);
+
+        if (!folder || access("/proc/self/fd", X_OK) < 0)
+                return -1;
+        return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+}
+
 int output_file_open(const char *path, mode_t mode, OutputFile *ret, Error *error)
 {
         _cleanup_output_file_ OutputFile file = OUTPUT_FILE_CLOSED;
 
         file.path = strdup(path);
-        file.temporary = temporary_name(path);
-        if (!file.path || !file.temporary)
+        if (!file.path)
                 return error_oom(error);
-        file.fd = mkostemp(file.temporary, O_CLOEXEC);
+        file.fd = open_nameless(path, mode);
+        if (file.fd < 0) {
+                file.temporary = temporary_name(path);
+                if (!file.temporary)
+                        return error_oom(error);
+                file.fd = mkostemp(file.temporary, O_CLOEXEC);
+        }
         if (file.fd < 0) {
                 int r = cannot(error, "create", path);
 
@@ -44,6 +67,32 @@ int output_file_open(const char *path, mode_t mode, OutputFile *ret, Error *erro
         *ret = file;
         file = OUTPUT_FILE_CLOSED;
         return 0;
+}
+
+/* linkat() replaces nothing, so even a nameless file gets another name first. */
+static int name_file(OutputFile *file, Error *error)
+{
+        char link[64];
+
+        for (unsigned attempt = 0; !file->temporary && attempt < 100; attempt++) {
+                _cleanup_free_ char *name = temporary_name(file->path);
+                int fd;
+
+                if (!name)
+                        return error_oom(error);
+                /* Finds a free name; the moment between its removal and the link is what the loop is for. */
+                fd = mkostemp(name, O_CLOEXEC);
+                if (fd < 0)
+                        return cannot(error, "create", file->path);
+                (void)fd_close(fd);
+                (void)unlink(name);
+                (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
+                if (linkat(AT_FDCWD, link, AT_FDCWD, name, AT_SYMLINK_FOLLOW) >= 0)
+                        file->temporary = TAKE_PTR(name);
+                else if (errno != EEXIST)
+                        return cannot(error, "create", file->path);
+        }
+        return file->temporary ? 0 : error_set(error, ERROR_IO, EEXIST, "cannot create \"%s\"", file->path);
 }
 
 static int sync_folder_of(const char *path)
@@ -61,8 +110,13 @@ static int sync_folder_of(const char *path)
 
 int output_file_commit(OutputFile *file, Error *error)
 {
+        int r;
+
         if (fsync(file->fd) < 0)
                 return cannot(error, "write", file->path);
+        r = name_file(file, error);
+        if (r < 0)
+                return r;
         if (rename(file->temporary, file->path) < 0)
                 return cannot(error, "replace", file->path);
         free(TAKE_PTR(file->temporary));
