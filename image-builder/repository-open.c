@@ -43,23 +43,45 @@ static int read_metadata(
         return r;
 }
 
-/* The lowest N of the N.root.json in the folder; 0 when there is none. */
-static uint64_t first_root(const char *folder)
+/* The lowest and highest N of the N.ROLE.json in the folder; both 0 when there is none. */
+static void find_versions(const char *folder, TufRole role, uint64_t *ret_first, uint64_t *ret_last)
 {
+        _cleanup_free_ char *rest = string_format(".%s.json", tuf_role_name(role));
         DIR *handle = opendir(folder);
-        unsigned long long first = 0;
 
-        for (struct dirent *entry; handle && (entry = readdir(handle));) {
+        *ret_first = *ret_last = 0;
+        for (struct dirent *entry; handle && rest && (entry = readdir(handle));) {
                 unsigned long long version;
                 int length = 0;
 
-                if (sscanf(entry->d_name, "%llu.root.json%n", &version, &length) == 1 && length > 0 &&
-                                !entry->d_name[length] && (first == 0 || version < first))
-                        first = version;
+                if (sscanf(entry->d_name, "%llu%n", &version, &length) != 1 ||
+                                strcmp(entry->d_name + length, rest) != 0)
+                        continue;
+                *ret_first = *ret_first == 0 ? version : MIN_OF(*ret_first, (uint64_t)version);
+                *ret_last = MAX_OF(*ret_last, (uint64_t)version);
         }
         if (handle)
                 (void)closedir(handle);
+}
+
+static uint64_t first_root(const char *folder)
+{
+        uint64_t first, last;
+
+        find_versions(folder, TUF_ROLE_ROOT, &first, &last);
         return first;
+}
+
+/* A first publication that was cut short leaves version 1 of some files, and is begun again. */
+static int check_never_published(const Repository *repository, Error *error)
+{
+        uint64_t first, last;
+
+        find_versions(repository->metadata_path, TUF_ROLE_SNAPSHOT, &first, &last);
+        if (last > 1)
+                return error_set(error, ERROR_CORRUPT, EIO,
+                                "its timestamp.json is gone though it was published before; put it back");
+        return 0;
 }
 
 static int add_root(Repository *repository, uint64_t version, Error *error)
@@ -159,7 +181,7 @@ static int open_roles(Repository *repository, Error *error)
         int r = open_role(repository, TUF_ROLE_TIMESTAMP, NULL, error);
 
         if (r == -ENOENT)
-                return 0; /* nothing was published yet */
+                return check_never_published(repository, error);
         if (r >= 0)
                 r = open_role(repository, TUF_ROLE_SNAPSHOT,
                                 &repository->roles[TUF_ROLE_TIMESTAMP]->snapshot, error);

@@ -194,6 +194,52 @@ TEST(finds_a_changed_target_and_an_expired_role)
         CHECK_EQ(error.code, ERROR_CORRUPT);
 }
 
+/* Else the next publication would sign what somebody else wrote into the folder. */
+TEST(opens_only_what_signatures_vouch_for)
+{
+        static const char *const names[] = { "1.root.json", "1.targets.json", "1.snapshot.json",
+                "timestamp.json" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                _cleanup_(repository_freep) Repository *repository = NULL;
+                _cleanup_free_ char *path = NULL, *text = NULL;
+                char *expires;
+                _cleanup_(place_done) Place place;
+                size_t size;
+
+                CHECK_OK(place_publish(&place, NULL));
+                CHECK(path = string_format("%s/metadata/%s", place.repo, names[i]));
+                CHECK_OK(file_read(AT_FDCWD, path, MIB, &text, &size));
+                CHECK(expires = strstr(text, "\"expires\": \"20"));
+                expires[strlen("\"expires\": \"20")]++;
+                CHECK_OK(file_replace(AT_FDCWD, path, text, size, 0644));
+                CHECK(repository_open(place.repo, true, &repository, NULL) < 0);
+                CHECK_EQ(unlink(path), 0);
+                /* Without a timestamp it is a repository that was never published. */
+                CHECK_EQ(repository_open(place.repo, true, &repository, NULL) < 0,
+                                strcmp(names[i], "timestamp.json") != 0);
+        }
+}
+
+TEST(misses_a_timestamp_that_was_there)
+{
+        _cleanup_(repository_freep) Repository *repository = NULL, *again = NULL;
+        _cleanup_(key_ring_freep) KeyRing *keys = NULL;
+        _cleanup_free_ char *path = NULL;
+        _cleanup_(place_done) Place place;
+        Error error = { 0 };
+
+        CHECK_OK(place_publish(&place, NULL));
+        CHECK_OK(key_ring_load(place.keys, NULL, &keys, NULL));
+        CHECK_OK(repository_open(place.repo, true, &repository, NULL));
+        CHECK_OK(repository_add_data(repository, "c", "three", 5, NULL));
+        CHECK_OK(repository_publish(repository, keys, NULL, NULL));
+        CHECK(path = path_join(place.repo, "metadata/timestamp.json"));
+        CHECK_EQ(unlink(path), 0);
+        CHECK_EQ(repository_open(place.repo, false, &again, &error), -EIO);
+        CHECK_EQ(error.code, ERROR_CORRUPT);
+}
+
 TEST(signs_expired_metadata_anew)
 {
         const RepositoryPolicy later = { .now = time(NULL) + 40 * DAY };
