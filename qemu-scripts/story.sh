@@ -52,7 +52,7 @@ story_build() {
 story_release() {
         local version=$1
         shift
-        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable "$@" \
+        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable --level 3 "$@" \
                 >"$WORK/release-$version.log" 2>&1 ||
                 { tail -n 30 "$WORK/release-$version.log" >&2 && return 1; }
 }
