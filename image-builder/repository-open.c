@@ -175,6 +175,22 @@ static int open_role(Repository *repository, TufRole role, const TufFileInfo *in
         return r;
 }
 
+/* An old timestamp put back would have us publish versions that hosts have seen with other content. One
+ * snapshot more than the timestamp names is what a publication that was cut short leaves. */
+static int check_newest(const Repository *repository, Error *error)
+{
+        uint64_t first, last, present = repository->roles[TUF_ROLE_SNAPSHOT]->version;
+
+        find_versions(repository->metadata_path, TUF_ROLE_SNAPSHOT, &first, &last);
+        if (last > present + 1)
+                return error_set(error, ERROR_CORRUPT, EIO,
+                                "its timestamp.json names snapshot %llu, but there is a snapshot %llu; put "
+                                "back the one "
+                                "that belongs to it",
+                                (unsigned long long)present, (unsigned long long)last);
+        return 0;
+}
+
 static int open_roles(Repository *repository, Error *error)
 {
         TufFileInfo info;
@@ -185,6 +201,8 @@ static int open_roles(Repository *repository, Error *error)
         if (r >= 0)
                 r = open_role(repository, TUF_ROLE_SNAPSHOT,
                                 &repository->roles[TUF_ROLE_TIMESTAMP]->snapshot, error);
+        if (r >= 0)
+                r = check_newest(repository, error);
         if (r >= 0)
                 r = tuf_snapshot_find(repository->roles[TUF_ROLE_SNAPSHOT], "targets", &info);
         if (r >= 0)

@@ -240,6 +240,55 @@ TEST(misses_a_timestamp_that_was_there)
         CHECK_EQ(error.code, ERROR_CORRUPT);
 }
 
+TEST(notices_an_old_timestamp_put_back)
+{
+        _cleanup_(repository_freep) Repository *repository = NULL, *again = NULL;
+        _cleanup_(key_ring_freep) KeyRing *keys = NULL;
+        _cleanup_free_ char *path = NULL, *old = NULL;
+        _cleanup_(place_done) Place place;
+        Error error = { 0 };
+        size_t size;
+
+        CHECK_OK(place_publish(&place, NULL));
+        CHECK_OK(key_ring_load(place.keys, NULL, &keys, NULL));
+        CHECK(path = path_join(place.repo, "metadata/timestamp.json"));
+        CHECK_OK(file_read(AT_FDCWD, path, MIB, &old, &size));
+        CHECK_OK(repository_open(place.repo, true, &repository, NULL));
+        for (unsigned i = 0; i < 2; i++)
+                CHECK_OK(repository_resign_targets(repository, keys, NULL, NULL));
+        CHECK_OK(file_replace(AT_FDCWD, path, old, size, 0644));
+        CHECK_EQ(repository_open(place.repo, false, &again, &error), -EIO);
+        CHECK_EQ(error.code, ERROR_CORRUPT);
+}
+
+TEST(goes_on_after_a_publication_that_was_cut_short)
+{
+        _cleanup_(repository_freep) Repository *repository = NULL;
+        _cleanup_(key_ring_freep) KeyRing *keys = NULL;
+        _cleanup_free_ char *path = NULL, *old = NULL;
+        _cleanup_(place_done) Place place;
+        size_t size, targets;
+
+        CHECK_OK(place_publish(&place, NULL));
+        CHECK_OK(key_ring_load(place.keys, NULL, &keys, NULL));
+        CHECK(path = path_join(place.repo, "metadata/timestamp.json"));
+        CHECK_OK(file_read(AT_FDCWD, path, MIB, &old, &size));
+        CHECK_OK(repository_open(place.repo, true, &repository, NULL));
+        CHECK_OK(repository_add_data(repository, "c", "three", 5, NULL));
+        CHECK_OK(repository_publish(repository, keys, NULL, NULL));
+        /* As if power had gone just before the last step. */
+        CHECK_OK(file_replace(AT_FDCWD, path, old, size, 0644));
+        CHECK_OK(repository_verify(place.repo, 0, &targets, NULL));
+        CHECK_EQ(targets, 2);
+        repository = repository_free(repository);
+        CHECK_OK(repository_open(place.repo, true, &repository, NULL));
+        CHECK_EQ(repository_target_count(repository), 2);
+        CHECK_OK(repository_add_data(repository, "d", "four", 4, NULL));
+        CHECK_OK(repository_publish(repository, keys, NULL, NULL));
+        CHECK_OK(repository_verify(place.repo, 0, &targets, NULL));
+        CHECK_EQ(targets, 3);
+}
+
 TEST(signs_expired_metadata_anew)
 {
         const RepositoryPolicy later = { .now = time(NULL) + 40 * DAY };
