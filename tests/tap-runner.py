@@ -29,14 +29,14 @@ def in_suite(test, suite):
     return any(name.split(":")[-1] == suite for name in test["suite"])
 
 
-def run_one(test, scratch, log_path):
+def run_one(test, build, scratch, log_path):
     """Returns (passed, failed, skipped, seconds)."""
     environment = dict(os.environ, **SANITIZER_OPTIONS, **test.get("env", {}), TMPDIR=scratch)
     begun = time.monotonic()
     passed = failed = skipped = planned = 0
     with open(log_path, "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(test["cmd"], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                   cwd=test.get("workdir") or None, env=environment, start_new_session=True)
+                                   cwd=test.get("workdir") or build, env=environment, start_new_session=True)
         try:
             status = process.wait(timeout=test["timeout"] or None)
         except subprocess.TimeoutExpired:
@@ -83,13 +83,15 @@ def main():
     parser.add_argument("--scratch", required=True)
     parser.add_argument("suites", nargs="+")
     options = parser.parse_args()
+    for folder in ("plain", "sanitized", "scratch"):
+        setattr(options, folder, os.path.abspath(getattr(options, folder)))
     os.makedirs(options.scratch, exist_ok=True)
     totals = [0, 0, 0]
     for suite in filter(None, options.suites):
         build = options.sanitized if suite in SANITIZED else options.plain
         for test in (t for t in tests_of(build) if in_suite(t, suite)):
             log_path = os.path.join(options.scratch, "%s-%s.log" % (suite, test["name"].replace("/", "-")))
-            counts = run_one(test, options.scratch, log_path)
+            counts = run_one(test, build, options.scratch, log_path)
             print("%-11s %-28s %4d passed, %d failed%s  %.1f s" % (
                 suite, test["name"], counts[0], counts[1], ", %d skipped" % counts[2] if counts[2] else "",
                 counts[3]), flush=True)
