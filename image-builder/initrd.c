@@ -19,7 +19,24 @@ static const char *const wanted_modules[] = { "softdog" };
 
 static int list_module(KernelModules *modules, KernelModule *module, unsigned depth, char ***list);
 
-/* Softly needed modules may be missing, built in, or an alias of some module. */
+/* What is softly needed may be missing, built in, a module, or an alias that several modules have: then all
+ * of them come along, since which of them works is the machine's to say ("crc32c" is one for each
+ * processor). */
+static int list_soft_name(KernelModules *modules, const char *name, unsigned depth, char ***list)
+{
+        KernelModule *module;
+        int r = 0;
+
+        if (kernel_modules_is_builtin(modules, name))
+                return 0;
+        module = kernel_modules_find(modules, name);
+        if (module)
+                return list_module(modules, module, depth, list);
+        for (unsigned i = 0; r >= 0 && (module = kernel_modules_find_alias(modules, name, i)); i++)
+                r = list_module(modules, module, depth, list);
+        return r;
+}
+
 static int list_soft(KernelModules *modules, const KernelModule *module, unsigned depth, char ***list)
 {
         const char *word = kernel_modules_soft_dependencies(modules, module);
@@ -28,7 +45,6 @@ static int list_soft(KernelModules *modules, const KernelModule *module, unsigne
         while (r >= 0 && word) {
                 size_t length;
                 char name[NAME_MAX_BYTES];
-                KernelModule *soft;
 
                 word += strspn(word, " ");
                 length = strcspn(word, " \n");
@@ -36,9 +52,7 @@ static int list_soft(KernelModules *modules, const KernelModule *module, unsigne
                         break;
                 memcpy(name, word, length);
                 name[length] = 0;
-                soft = kernel_modules_is_builtin(modules, name) ? NULL : kernel_modules_find(modules, name);
-                if (soft)
-                        r = list_module(modules, soft, depth + 1, list);
+                r = list_soft_name(modules, name, depth + 1, list);
                 word += length;
         }
         return r;

@@ -131,21 +131,31 @@ static KernelModule *find_name(KernelModules *modules, const char *name)
 
 KernelModule *kernel_modules_find(KernelModules *modules, const char *name)
 {
-        char wanted[NAME_MAX_BYTES], pattern[NAME_MAX_BYTES + 16];
-        KernelModule *module;
-        const char *line;
+        char wanted[NAME_MAX_BYTES];
 
         name_of(name, strlen(name), wanted);
-        module = find_name(modules, wanted);
-        if (module)
-                return module;
-        (void)snprintf(pattern, sizeof(pattern), "\nalias %.120s ", name);
-        line = strstr(modules->alias, pattern);
-        if (!line)
-                return NULL;
-        line += strlen(pattern);
-        name_of(line, strcspn(line, "\n"), wanted);
         return find_name(modules, wanted);
+}
+
+/* "alias PATTERN MODULE" lines. */
+KernelModule *kernel_modules_find_alias(KernelModules *modules, const char *name, unsigned number)
+{
+        char start[NAME_MAX_BYTES + 16], module_name[NAME_MAX_BYTES];
+        const char *line = modules->alias;
+
+        (void)snprintf(start, sizeof(start), "\nalias %.120s ", name);
+        for (;;) {
+                KernelModule *module;
+
+                line = strstr(line, start);
+                if (!line)
+                        return NULL;
+                line += strlen(start);
+                name_of(line, strcspn(line, "\n"), module_name);
+                module = find_name(modules, module_name);
+                if (module && number-- == 0)
+                        return module;
+        }
 }
 
 KernelModule *kernel_modules_find_path(KernelModules *modules, const char *path, size_t length)

@@ -21,8 +21,10 @@ typedef struct KernelModule {
         bool is_listed;     /* for whoever walks */
 } KernelModule;
 
-/* The module of a name, or of an alias without wildcards. NULL when there is none. */
+/* The module of a name. NULL when there is none. */
 KernelModule *kernel_modules_find(KernelModules *modules, const char *name);
+/* The modules that have a name as an alias without wildcards, counted from 0. NULL after the last. */
+KernelModule *kernel_modules_find_alias(KernelModules *modules, const char *name, unsigned number);
 KernelModule *kernel_modules_find_path(KernelModules *modules, const char *path, size_t length);
 bool kernel_modules_is_builtin(const KernelModules *modules, const char *name);
 /* Names that must be there before the module, parted by blanks; NULL when there are none. */

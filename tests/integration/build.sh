@@ -99,17 +99,10 @@ objdump -h "$work/one/uki.efi" >"$work/sections" 2>"$work/log"
 [ ! -s "$work/log" ] && [ "$(awk '/\.osrel|\.cmdline|\.uname|\.initrd|\.linux/ { printf "%s ", $2 }' "$work/sections")" = \
         ".osrel .cmdline .uname .initrd .linux " ]
 ok $? "objdump reads the sections, the kernel last" "$work/sections"
-objcopy -O binary --only-section=.cmdline --set-section-flags .cmdline=alloc "$work/one/uki.efi" "$work/cmdline" 2>"$work/log"
+objcopy --dump-section .cmdline="$work/cmdline" --dump-section .initrd="$work/initrd" "$work/one/uki.efi" /dev/null 2>"$work/log"
 grep -q "bascule.roothash=$root_hash" "$work/cmdline"
 ok $? "the command line carries the root hash" "$work/cmdline"
-objcopy -O binary --only-section=.initrd --set-section-flags .initrd=alloc "$work/one/uki.efi" "$work/initrd" 2>"$work/log"
-python3 - "$work/initrd" >"$work/listed" 2>"$work/log" <<'PY'
-import subprocess, sys
-data = open(sys.argv[1], "rb").read()
-# The section is padded; the frame is not.
-archive = subprocess.run(["zstd", "-dcq"], input=data.rstrip(b"\0"), capture_output=True).stdout
-print(subprocess.run(["cpio", "-it", "--quiet"], input=archive, capture_output=True).stdout.decode())
-PY
+zstd -dcq "$work/initrd" 2>"$work/log" | cpio -it --quiet >"$work/listed" 2>>"$work/log"
 grep -qx init "$work/listed" && grep -q 'dm-verity\.ko' "$work/listed" && grep -qx etc/bascule-initrd/modules "$work/listed"
 ok $? "cpio reads the initrd" "$work/log"
 if command -v sbverify >/dev/null && command -v sbsign >/dev/null; then
@@ -142,7 +135,8 @@ done
 
 forget() { rm -rf "$work/cache"/{root,verity,initrd,uki}; }
 forget
-image_build "$work/recipe.conf" -o "$work/cut" --version 1.0 >"$work/log" 2>&1 &
+"$program" build "$work/recipe.conf" -o "$work/cut" --version 1.0 --cache "$work/cache" --engine-root "$work/stage" \
+        >"$work/log" 2>&1 &
 pid=$!
 while kill -0 $pid 2>/dev/null && [ ! -e "$work/cut/.disk.raw.partial" ]; do sleep 0.05; done
 kill -KILL $pid 2>/dev/null

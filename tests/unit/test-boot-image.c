@@ -216,8 +216,9 @@ static Tree *make_kernel(void)
         if (!tree || tree_make_text(tree, "m/modules.dep", dep, 0644, NULL) < 0 ||
                         tree_make_text(tree, "m/modules.softdep", "# x\nsoftdep libcrc32c pre: crc32c\n",
                                         0644, NULL) < 0 ||
-                        tree_make_text(tree, "m/modules.alias", "# y\nalias crc32c crc32c_generic\n", 0644,
-                                        NULL) < 0 ||
+                        tree_make_text(tree, "m/modules.alias",
+                                        "# y\nalias crc32c crc32c_intel\nalias crc32c crc32c_generic\n",
+                                        0644, NULL) < 0 ||
                         tree_make_text(tree, "m/modules.builtin",
                                         "kernel/drivers/nvme/host/nvme-core.ko\nkernel/fs/efivarfs/"
                                         "efivarfs.ko\n",
