@@ -27,7 +27,7 @@ story_compile() {
                 DESTDIR=$WORK/stage meson install -C "$BASCULE_BUILD" --no-rebuild >"$WORK/compile.log" 2>&1
                 return
         fi
-        meson setup --prefix=/usr -Dbuildtype=debugoptimized "$WORK/build" "$TOP" >"$WORK/compile.log" 2>&1 &&
+        meson setup --prefix=/usr -Dbuildtype=debugoptimized -Dtests=false "$WORK/build" "$TOP" >"$WORK/compile.log" 2>&1 &&
                 ninja -C "$WORK/build" >>"$WORK/compile.log" 2>&1 &&
                 DESTDIR=$WORK/stage meson install -C "$WORK/build" --no-rebuild >>"$WORK/compile.log" 2>&1 ||
                 { tail -n 40 "$WORK/compile.log" >&2 && return 1; }
