@@ -3,6 +3,7 @@
 """No room: said before the first byte is written, with what is missing."""
 import os
 
+from harness import servers
 from harness.tap import need_root, run, test
 
 
@@ -86,6 +87,65 @@ def var_full(world):
     host.assert_not_bootable(two)
     assert host.fingerprint() == before
     os.unlink(filler)
+    result = host.cli("update", "--wait")
+    assert result.status == 0, result.err
+    host.assert_installed(two)
+
+
+def _fill_while_it_downloads(world, folder, **places):
+    """The room goes while an update is under way: it ends with a clear word, or well, and a rerun finishes."""
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    server.rule("/payloads/", servers.slow(1500000))
+    host = world.host(one, server.url, **places)
+    host.start()
+    before = host.fingerprint()
+    caller = host.begin("update", "--wait")
+    host.wait_state(("downloading",), progress=1)
+    _fill(folder + "/filler")
+    _, err = caller.communicate(timeout=60)
+    assert caller.returncode in (0, 7), (caller.returncode, err)
+    assert host.fingerprint() == before and host.process.poll() is None
+    if caller.returncode == 7:
+        host.assert_not_bootable(two)
+        assert len(err.strip().splitlines()[-1]) > 30, err
+    os.unlink(folder + "/filler")
+    server.behave()
+    again = host.cli("update", "--wait")
+    assert again.status == (4 if caller.returncode == 0 else 0), again.err
+    host.assert_installed(two)
+    host.restart()
+    assert host.status()["pending_reboot"]
+
+
+@test
+def esp_full_in_the_middle(world):
+    need_root("to mount a small filesystem")
+    esp = world.small_filesystem(2048)
+    _fill_while_it_downloads(world, esp, esp=esp)
+
+
+@test
+def var_full_in_the_middle(world):
+    need_root("to mount a small filesystem")
+    state = world.small_filesystem(24 << 10)
+    _fill_while_it_downloads(world, state, state=state)
+
+
+@test
+def a_disk_that_fails_to_write(world):
+    """The image file of the disk is sparse, and the filesystem below it has no room for the other slot."""
+    need_root("to mount a small filesystem")
+    one, two = world.image("1"), world.image("2")
+    below = world.small_filesystem(20 << 10)
+    host = world.host(one, world.nginx(world.repository(one, two)).url, disk=below).start()
+    before = host.fingerprint()
+    _fill(below + "/filler")
+    result = host.cli("update", "--wait")
+    assert result.status in (7, 11) and len(result.sentence) > 30, (result.status, result.err)
+    host.assert_not_bootable(two)
+    assert host.fingerprint() == before and host.process.poll() is None
+    os.unlink(below + "/filler")
     result = host.cli("update", "--wait")
     assert result.status == 0, result.err
     host.assert_installed(two)

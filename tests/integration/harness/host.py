@@ -48,10 +48,10 @@ class Result:
 
 
 class Host:
-    def __init__(self, world, image, url, slot_mib=6, esp=None, state=None, **config):
+    def __init__(self, world, image, url, slot_mib=6, esp=None, state=None, disk=None, **config):
         self.world, self.image, self.url = world, image, url
         self.folder = world.new_folder("host")
-        self.disk = os.path.join(self.folder, "disk.raw")
+        self.disk = os.path.join(disk or self.folder, "disk.raw")
         self.esp = esp or os.path.join(self.folder, "esp")
         self.state = state or os.path.join(self.folder, "state")
         self.runtime = os.path.join(self.folder, "run")
@@ -68,8 +68,9 @@ class Host:
     # ---- The disk ----
 
     def _make_disk(self, slot_mib):
-        sizes = [("esp", "esp", 1), ("root-a", "root", slot_mib), ("root-a-verity", "verity", 1),
-                 ("root-b", "root", slot_mib), ("root-b-verity", "verity", 1), ("var", "var", 1)]
+        tree_mib = 1 + slot_mib // 100
+        sizes = [("esp", "esp", 1), ("root-a", "root", slot_mib), ("root-a-verity", "verity", tree_mib),
+                 ("root-b", "root", slot_mib), ("root-b-verity", "verity", tree_mib), ("var", "var", 1)]
         total = sum(size for _, _, size in sizes) + 2
         with open(self.disk, "wb") as file:
             file.truncate(total * MIB)
