@@ -26,8 +26,9 @@ int build_initrd(Build *build, const CacheEntry *entry, Error *error)
         return r < 0 ? r : build_entry_write(entry, "initrd", archive.data, archive.size, error);
 }
 
-/* The kernel's own words first, then what a host that must come back by itself needs, unless the recipe says
- * otherwise. The root hash is not part of the key: it follows from the step before. */
+/* The kernel's own words first ("gpt": a damaged primary table is replaced by its backup), then what a host
+ * that must come back by itself needs, unless the recipe says otherwise. The root hash is not part of the
+ * key: it follows from the step before. */
 static int make_command_line(const Build *build, char **ret)
 {
         static const char *const defaults[] = { "panic=", "panic=10", "oops=", "oops=panic",
@@ -37,7 +38,7 @@ static int make_command_line(const Build *build, char **ret)
         int r;
 
         hex_encode(build->root_hash, SHA256_SIZE, hex);
-        r = buffer_printf(&text, "bascule.roothash=%s systemd.gpt_auto=0", hex);
+        r = buffer_printf(&text, "bascule.roothash=%s systemd.gpt_auto=0 gpt", hex);
         for (size_t i = 0; r >= 0 && i < ELEMENTS(defaults); i += 2) {
                 bool is_given = false;
 
