@@ -161,7 +161,7 @@ json_t *describe_history(const State *state, size_t count)
                 json_t *object = json_object();
 
                 put(object, "time", number(entry->time));
-                put(object, "what", text(history_kind_name(entry->kind)));
+                put(object, "kind", text(history_kind_name(entry->kind)));
                 put(object, "version", text(entry->version));
                 put(object, "from_version", text(entry->from_version));
                 put(object, "detail", text(entry->detail));
@@ -182,7 +182,7 @@ json_t *describe_ledger(const State *state)
                 json_t *object = json_object();
 
                 put(object, "version", text(entry->version));
-                put(object, "what", text(ledger_kind_name(entry->kind)));
+                put(object, "kind", text(ledger_kind_name(entry->kind)));
                 put(object, "time", number(entry->time));
                 put(object, "reason", text(entry->reason));
                 (void)json_array_append_new(array, object);

@@ -71,7 +71,7 @@ static void print_ledger(const json_t *ledger)
 
                 cli_table_add(table, (const char *const[]){ cli_text(entry, "version"),
                                                      cli_time(cli_number(entry, "time"), when),
-                                                     cli_text(entry, "what"), cli_text(entry, "reason") });
+                                                     cli_text(entry, "kind"), cli_text(entry, "reason") });
         }
         cli_table_print(table);
         cli_hint("`bascule ledger clear VERSION` lets one be tried again");

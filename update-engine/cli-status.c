@@ -252,7 +252,7 @@ static void print_history(const json_t *history)
                                         size_format(cli_number(entry, "written_bytes"), written),
                                         cli_duration(cli_number(entry, "seconds"), took));
                 cli_table_add(table, (const char *const[]){ cli_time(cli_number(entry, "time"), when),
-                                                     cli_text(entry, "what"), cli_text(entry, "version"),
+                                                     cli_text(entry, "kind"), cli_text(entry, "version"),
                                                      cli_text(entry, "from_version"), detail });
         }
         if (json_array_size(history) == 0)

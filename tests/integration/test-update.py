@@ -149,7 +149,7 @@ def rollback_goes_back_and_fills_the_ledger(world):
     assert two.entry_name("+0-0") in host.entries() or any(
         name.startswith("test-host_2+0") for name in host.entries()), host.entries()
     assert host.status()["pending_reboot"]
-    assert host.ledger()["2"]["what"] == "rolled-back", host.ledger()
+    assert host.ledger()["2"]["kind"] == "rolled-back", host.ledger()
     host.stop()
     # The host comes up in 1, and does not take 2 again by itself.
     host.describe(one)
@@ -196,7 +196,7 @@ def a_failed_trial_is_noticed_and_not_tried_again(world):
     os.rename(entries + two.entry_name("+3"), entries + two.entry_name("+0-3"))
     host.start()
     ledger = host.ledger()
-    assert ledger["2"]["what"] == "trial-failed" and ledger["2"]["reason"], ledger
+    assert ledger["2"]["kind"] == "trial-failed" and ledger["2"]["reason"], ledger
     assert ("trial-failed", "2") in host.history()
     assert "2" in host.cli("status").out and host.status()["other_state"] == "given-up"
     refused = host.cli("update", "--wait")

@@ -210,7 +210,7 @@ class Host:
         return {entry["version"]: entry for entry in self.cli("ledger", "--json").json}
 
     def history(self):
-        return [(event["what"], event["version"]) for event in self.cli("history", "-n", "0", "--json").json]
+        return [(event["kind"], event["version"]) for event in self.cli("history", "-n", "0", "--json").json]
 
     # ---- What must hold ----
 
