@@ -126,10 +126,12 @@ int key_ring_new(const PassphraseSource *passphrase, KeyRing **ret, Error *error
 
 int key_ring_add(KeyRing *ring, const char *reference, Error *error)
 {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *name = NULL;
 
-        if (token_key_is_uri(reference))
-                return add_key(ring, reference, reference, NULL, error);
+        if (token_key_is_uri(reference)) {
+                name = token_key_name(reference);
+                return name ? add_key(ring, name, reference, NULL, error) : error_oom(error);
+        }
         path = public_path(reference);
         return path ? add_key(ring, reference, reference, path, error) : error_oom(error);
 }

@@ -14,13 +14,26 @@
 #include <string.h>
 
 #define PIN_MAX 256
+#define PIN_MEMBER "pin-value="
 
 /* What the PIN callbacks need, hung on the UI method's data. */
 typedef struct PinRequest {
         const PassphraseSource *source;
-        const char *uri;
+        const char *name; /* of the key, for people */
+        const char *uri;  /* with the PIN in it, maybe */
         Error *error;
 } PinRequest;
+
+/* The PIN that stands in the URI itself. -ENOKEY when there is none. */
+static int pin_of_uri(const char *uri, Buffer *ret)
+{
+        const char *pin = strstr(uri, PIN_MEMBER);
+
+        if (!pin)
+                return -ENOKEY;
+        pin += strlen(PIN_MEMBER);
+        return buffer_append(ret, pin, strcspn(pin, ";&?"));
+}
 
 static int read_pin(UI *ui, UI_STRING *string)
 {
@@ -29,7 +42,8 @@ static int read_pin(UI *ui, UI_STRING *string)
 
         if (UI_get_string_type(string) != UIT_PROMPT && UI_get_string_type(string) != UIT_VERIFY)
                 return 1;
-        if (passphrase_get(request->source, request->uri, false, &pin, request->error) < 0)
+        if (pin_of_uri(request->uri, &pin) < 0 &&
+                        passphrase_get(request->source, request->name, false, &pin, request->error) < 0)
                 return 0;
         return UI_set_result(ui, string, pin.data ? (char *)pin.data : "") == 0 ? 1 : 0;
 }
@@ -83,18 +97,34 @@ bool token_key_is_uri(const char *reference)
         return strncmp(reference, "pkcs11:", 7) == 0;
 }
 
+char *token_key_name(const char *uri)
+{
+        const char *pin = strstr(uri, PIN_MEMBER), *rest;
+
+        if (!pin || pin == uri)
+                return strdup(uri);
+        /* With the separator before it, unless that parts path and query. */
+        rest = pin + strcspn(pin, ";&?");
+        return pin[-1] == '?' && *rest ? string_format("%.*s%s", (int)(pin - uri), uri, rest + 1)
+                                       : string_format("%.*s%s", (int)(pin - uri) - 1, uri, rest);
+}
+
 int token_key_load(const char *uri, const PassphraseSource *source, EVP_PKEY **ret, Error *error)
 {
-        PinRequest request = { source, uri, error };
+        _cleanup_free_ char *name = token_key_name(uri);
+        PinRequest request = { source, name, uri, error };
         UI_METHOD *method = pin_method();
         bool has_engine = true;
         EVP_PKEY *key;
 
-        if (!method)
+        if (!name || !method) {
+                UI_destroy_method(method);
                 return error_oom(error);
-        key = load_by_provider(uri, method, &request);
+        }
+        /* The PIN goes the way of the callback alone: libraries print the URIs they are given. */
+        key = load_by_provider(name, method, &request);
         if (!key)
-                key = load_by_engine(uri, method, &request, &has_engine);
+                key = load_by_engine(name, method, &request, &has_engine);
         UI_destroy_method(method);
         if (key) {
                 *ret = key;
@@ -103,6 +133,6 @@ int token_key_load(const char *uri, const PassphraseSource *source, EVP_PKEY **r
         if (!has_engine)
                 return error_set(error, ERROR_MISSING_TOOL, ENOKEY,
                                 "OpenSSL has no PKCS#11 support here; install libengine-pkcs11-openssl");
-        return error_set(error, ERROR_CONFIG, ENOKEY, "cannot use the token's key %s: %s", uri,
+        return error_set(error, ERROR_CONFIG, ENOKEY, "cannot use the token's key %s: %s", name,
                         ERR_reason_error_string(ERR_peek_last_error()) ?: "no such key");
 }

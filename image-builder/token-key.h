@@ -11,6 +11,9 @@
 /* Whether a key reference is such a URI. */
 bool token_key_is_uri(const char *reference);
 
+/* The URI as it may be shown, without a PIN that stands in it; newly allocated, NULL when out of memory. */
+char *token_key_name(const char *uri);
+
 /* The PIN comes from the URI (pin-value, pin-source) or from `source`. ERROR_MISSING_TOOL when OpenSSL has
  * nothing for tokens. */
 int token_key_load(const char *uri, const PassphraseSource *source, EVP_PKEY **ret, Error *error);

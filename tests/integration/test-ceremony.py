@@ -183,7 +183,17 @@ def a_timestamp_key_in_a_token(world):
                    env=environment)
     assert done.returncode == 0, done.stderr
     place.run("verify", place.repo)
-    wrong = attempt(world, "refresh", place.repo, "--keys", place.keys, "--passphrase-command", "echo 0000", env=environment)
+    os.remove(place.keys + "/timestamp-token.uri")
+    done = attempt(world, "refresh", place.repo, "--keys", place.keys, env=environment)
+    assert done.returncode == 9, done.stderr
+    by_name = ["--keys", place.keys, "--key", "pkcs11:token=release;object=timestamp;type=private;pin-value=1234"]
+    done = attempt(world, "refresh", place.repo, *by_name, env=environment)
+    assert done.returncode == 0, done.stderr
+    place.run("verify", place.repo)
+    bad = attempt(world, "refresh", place.repo, *by_name[:3], by_name[3].replace("1234", "4321"), env=environment)
+    assert bad.returncode != 0 and "4321" not in bad.stderr, bad.stderr
+    wrong = attempt(world, "refresh", place.repo, *by_name[:3], "pkcs11:token=release;object=timestamp",
+                    "--passphrase-command", "echo 0000", env=environment)
     assert wrong.returncode != 0
     place.run("verify", place.repo)
 

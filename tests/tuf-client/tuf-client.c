@@ -74,6 +74,9 @@ static int http_get(CURL *curl, const char *base, const char *path, Buffer *ret,
         curl_easy_reset(curl);
         (void)curl_easy_setopt(curl, CURLOPT_URL, url);
         (void)curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+        /* On a connection that is used again curl would repeat a request that the server did not answer. */
+        (void)curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
         (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
         (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 30L);
