@@ -161,6 +161,33 @@ def rollback_goes_back_and_fills_the_ledger(world):
 
 
 @test
+def rollback_goes_back_and_forth(world):
+    one, two, three = world.image("1"), world.image("2"), world.image("3")
+    repository = world.repository(one, two)
+    host = world.host(two, world.nginx(repository).url)
+    host.put_release(one, "b")
+    host.start()
+    assert host.cli("rollback", "--reboot").status == 0
+    host.stop()
+    host.describe(one)
+    host.start()
+    assert host.status()["running_state"] == "blessed" and not host.status()["pending_reboot"], host.status()
+    assert host.cli("rollback", "--reboot").status == 0
+    assert two.entry_name("+3") in host.entries(), host.entries()
+    host.stop()
+    entries = host.esp + "/EFI/Linux/"
+    os.rename(entries + two.entry_name("+3"), entries + two.entry_name("+2-1"))
+    host.describe(two)
+    host.start()
+    assert host.status()["running_state"] == "trial"
+    assert host.cli("bless").status == 0
+    assert host.cli("ledger", "clear", "--all").status == 0 and host.ledger() == {}
+    repository.release(three)
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(three)
+
+
+@test
 def rollback_to_a_damaged_release_is_refused(world):
     one, two = world.image("1"), world.image("2")
     host = world.host(two, world.nginx(world.repository(one, two)).url)
