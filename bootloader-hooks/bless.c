@@ -5,7 +5,6 @@
  * waits for someone to say so. */
 
 #include "booted.h"
-#include "disk.h"
 #include "file.h"
 #include "ini.h"
 #include "log.h"
@@ -49,22 +48,10 @@ static void read_settings(const Arguments *arguments, Settings *ret)
                 log_warning("%s", error.message);
 }
 
-static int open_partition(const Booted *booted, Esp **ret, Error *error)
-{
-        _cleanup_(disk_freep) Disk *disk = NULL;
-        _cleanup_free_ char *node = NULL;
-        int r = disk_open(booted->disk, &disk, error);
-
-        if (r >= 0)
-                r = disk_partition_node(disk, PARTITION_ESP, &node, error);
-        return r < 0 ? r : esp_open(node, true, ret, error);
-}
-
 static int bless(const Arguments *arguments, const Booted *booted, Error *error)
 {
         _cleanup_(esp_closep) Esp *esp = NULL;
-        int r = arguments->esp_folder ? esp_open_folder(arguments->esp_folder, &esp, error)
-                                      : open_partition(booted, &esp, error);
+        int r = trial_open_esp(booted, arguments->esp_folder, true, &esp, error);
 
         if (r >= 0)
                 r = trial_bless(boot_backend_detect(), esp_fd(esp), booted->image_id, booted->version,

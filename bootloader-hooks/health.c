@@ -24,7 +24,8 @@
 typedef struct Arguments {
         char **folders; /* owned */
         const char *runtime_folder, *state_folder;
-        const char *give_up; /* a reason */
+        const char *give_up;    /* a reason */
+        const char *esp_folder; /* NULL: the partition of the disk */
         uint64_t timeout_seconds;
         bool deadline, no_reboot;
 } Arguments;
@@ -32,6 +33,18 @@ typedef struct Arguments {
 static void arguments_done(Arguments *arguments)
 {
         arguments->folders = strv_free(arguments->folders);
+}
+
+static bool has_way_out(const Arguments *arguments, const Booted *booted)
+{
+        _cleanup_(esp_closep) Esp *esp = NULL;
+        Error error = { 0 };
+
+        if (trial_open_esp(booted, arguments->esp_folder, false, &esp, &error) < 0) {
+                log_warning("%s", error.message);
+                return true;
+        }
+        return trial_has_way_out(boot_backend_detect(), esp_fd(esp), booted->image_id);
 }
 
 /* On trial: note and reboot, or with --no-reboot only note. Otherwise there is nothing that could be given
@@ -44,6 +57,11 @@ static int give_up(const Arguments *arguments, const Booted *booted, const char 
                 return 0;
         memcpy(failure.version, booted->version, sizeof(failure.version));
         (void)snprintf(failure.reason, sizeof(failure.reason), "%s", reason);
+        if (!has_way_out(arguments, booted)) {
+                log_error("release %s is not healthy, but nothing else can be booted: it stays up. %s",
+                                booted->version, reason);
+                return trial_failure_write(arguments->state_folder, &failure, error);
+        }
         log_error("release %s is given up: %s", booted->version, reason);
         if (!arguments->no_reboot)
                 trial_give_up(arguments->state_folder, &failure);
@@ -147,6 +165,8 @@ int main(int argc, char **argv)
                 { "deadline", 0, OPTION_FLAG, &arguments.deadline, NULL,
                                 "if on trial and not found healthy yet, give the release up" },
                 { "no-reboot", 0, OPTION_FLAG, &arguments.no_reboot, NULL, "note the failure only" },
+                { "esp-folder", 0, OPTION_STRING, &arguments.esp_folder, "FOLDER",
+                                "instead of the ESP of the disk" },
                 { "runtime-folder", 0, OPTION_STRING, &arguments.runtime_folder, "FOLDER",
                                 "instead of " BOOTED_FOLDER },
                 { "state-folder", 0, OPTION_STRING, &arguments.state_folder, "FOLDER",

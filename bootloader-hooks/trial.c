@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trial.h"
 
+#include "disk.h"
 #include "file.h"
 #include "json.h"
 
@@ -116,6 +117,37 @@ int trial_failure_clear(const char *state_folder)
         if (!path)
                 return -ENOMEM;
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int trial_open_esp(const Booted *booted, const char *esp_folder, bool is_writable, Esp **ret, Error *error)
+{
+        _cleanup_(disk_freep) Disk *disk = NULL;
+        _cleanup_free_ char *node = NULL;
+        int r;
+
+        if (esp_folder)
+                return esp_open_folder(esp_folder, ret, error);
+        r = disk_open(booted->disk, &disk, error);
+        if (r >= 0)
+                r = disk_partition_node(disk, PARTITION_ESP, &node, error);
+        return r < 0 ? r : esp_open(node, is_writable, ret, error);
+}
+
+bool trial_has_way_out(const BootBackend *backend, int esp, const char *image_id)
+{
+        _cleanup_free_ BootEntry *entries = NULL;
+        size_t count = 0;
+
+        if (backend->list(esp, image_id, &entries, &count, NULL) < 0)
+                return true;
+        for (size_t i = 0; i < count; i++) {
+                bool can_boot = entries[i].size_bytes > 0 &&
+                                (!entries[i].is_counted || entries[i].tries_left > 0);
+
+                if (can_boot)
+                        return true;
+        }
+        return false;
 }
 
 void trial_give_up(const char *state_folder, const TrialFailure *failure)

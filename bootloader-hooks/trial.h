@@ -7,6 +7,7 @@
  * instead, which notes it in its ledger and clears the file. */
 
 #include "boot.h"
+#include "booted.h"
 #include "error.h"
 
 #define TRIAL_STATE_FOLDER "/var/lib/bascule"
@@ -33,6 +34,14 @@ int trial_failure_write(const char *state_folder, const TrialFailure *failure, E
 int trial_failure_read(const char *state_folder, TrialFailure *ret, Error *error);
 /* Success when there is none. */
 int trial_failure_clear(const char *state_folder);
+
+/* Opens the ESP of the disk that was booted, or `esp_folder` unless it is NULL. */
+int trial_open_esp(const Booted *booted, const char *esp_folder, bool is_writable, Esp **ret, Error *error);
+
+/* Whether a reboot can lead anywhere better: the running release has tries left, or there is another one
+ * that the loader would take. If not, a host that is up, however ill, is of more use than one that reboots
+ * for ever. */
+bool trial_has_way_out(const BootBackend *backend, int esp_fd, const char *image_id);
 
 /* Notes the failure if it can, and reboots: first by asking systemd, which ends services in order but waits
  * for none, then by itself. Does not return. */

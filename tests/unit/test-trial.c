@@ -96,6 +96,34 @@ TEST(a_trial_goes_on_when_the_entry_cannot_be_blessed)
         CHECK(trial_is_running(folder));
 }
 
+TEST(a_host_without_another_release_stays_up)
+{
+        static const struct {
+                const char *own, *other;
+                bool has_way_out;
+        } cases[] = {
+                { "host_1.0+0-3.efi", NULL, false },
+                { "host_1.0+1-2.efi", NULL, true },
+                { "host_1.0+0-3.efi", "host_0.9.efi", true },
+                { "host_1.0+0-3.efi", "host_0.9+2-1.efi", true },
+                { "host_1.0+0-3.efi", "host_0.9+0-3.efi", false },
+                { "host_1.0+0-3.efi", "other_0.9.efi", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                const char *names[] = { cases[i].own, cases[i].other };
+
+                start();
+                CHECK_OK(directory_make(top, "EFI/Linux", 0755));
+                for (size_t j = 0; j < ELEMENTS(names) && names[j]; j++) {
+                        _cleanup_free_ char *path = path_join("EFI/Linux", names[j]);
+
+                        CHECK_OK(put(path, "x"));
+                }
+                CHECK_EQ(trial_has_way_out(&boot_backend_systemd_boot, top, "host"), cases[i].has_way_out);
+        }
+}
+
 TEST(a_failure_is_kept_until_it_is_cleared)
 {
         TrialFailure failure = { "1.0", "It \"broke\"\n\xff and \\burnt", 1234567890123 }, read = { 0 };
