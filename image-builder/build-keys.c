@@ -73,6 +73,7 @@ int build_key(Build *build, BuildStep step, Error *error)
                 key_of_packages(build, key);
                 break;
         case BUILD_ROOT:
+                cache_key_add_number(key, "slot", build->recipe->slot_size_bytes); /* it must fit */
                 r = compose_key(key, &options, error);
                 break;
         case BUILD_INITRD:

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#define LOCK_TRIES 50 /* a tenth of a second apart */
+
 /* What is copied or made in the output folder, in order. */
 static const struct {
         BuildStep step;
@@ -204,6 +206,19 @@ static int run_outputs(Build *build, Error *error)
 
 /* ---- beginning and end ---- */
 
+/* A build that was killed lets go of its folder only when its last child is gone: that is waited for. */
+static int lock_folder(int fd)
+{
+        static const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+
+        for (unsigned tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+                if (errno != EWOULDBLOCK || tries >= LOCK_TRIES)
+                        return -errno;
+                (void)nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 static int open_output(Build *build, const char *path, Error *error)
 {
         int r = directory_make(AT_FDCWD, path, 0755);
@@ -215,7 +230,7 @@ static int open_output(Build *build, const char *path, Error *error)
         if (!build->output || build->output_fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open the folder %s: %s", path,
                                 strerror(errno));
-        if (flock(build->output_fd, LOCK_EX | LOCK_NB) < 0)
+        if (lock_folder(build->output_fd) < 0)
                 return error_set(error, ERROR_BUSY, EBUSY, "another build writes to %s", path);
         return 0;
 }
