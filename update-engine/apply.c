@@ -212,8 +212,11 @@ static int apply_payload(Apply *apply, size_t payload, const Range *ranges, size
         if (!missing || !blob)
                 return error_oom(error);
         r = payload_decoder_new(index, apply->sources, PAYLOAD_SOURCES_MAX, &decoder, error);
-        if (r >= 0)
+        if (r >= 0) {
+                /* The slot is hashed into a verity tree afterwards, the UKI compared with the manifest. */
+                payload_decoder_reads_back(decoder);
                 r = find_missing(apply, index, ranges, range_count, missing, error);
+        }
         for (size_t i = 0; i < count && r >= 0; i++) {
                 if (!missing[i])
                         continue;

@@ -66,6 +66,18 @@ TEST(a_damaged_source_is_stale_not_corrupt)
         CHECK_EQ(payload_group_decode(decoder, 1, sample.blob1, sample.blob1_size, &target, NULL), -ESTALE);
 }
 
+TEST(who_reads_back_still_has_sources_checked)
+{
+        WITH_SAMPLE;
+        payload_decoder_reads_back(decoder);
+        CHECK_OK(payload_group_decode(decoder, 0, sample.target, 1000, &target, NULL));
+        CHECK_MEM(target, sample.target, GROUP0_SIZE);
+        CHECK_OK(pwrite_full(sample.source_fd, "?", 1, 6));
+        CHECK_EQ(payload_group_decode(decoder, 1, sample.blob1, sample.blob1_size, &target, NULL), -ESTALE);
+        sample.target[5] ^= 1;
+        CHECK_EQ(payload_group_decode(decoder, 0, sample.target, 1000, &target, NULL), -EBADMSG);
+}
+
 TEST(a_missing_or_short_source_is_refused_at_the_start)
 {
         WITH_SAMPLE;
