@@ -10,6 +10,9 @@
 #define LOG_MAX (64 * MIB)
 #define ARCHIVE_NAME "tree.tar"
 
+/* Begins with /usr merged, as links; otherwise a package with all of perl behind it is installed to do that. */
+#define MERGED_USR_HOOK "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
+
 /* Runs in mmdebstrap's shell with the tree as $1, once the essential packages are there. */
 #define STAND_IN_HOOK                                                                                       \
         "printf '\\nPackage: " COMPOSE_STAND_IN "\\nStatus: install ok installed\\nMaintainer: Bascule\\n"  \
@@ -98,6 +101,8 @@ static int make_command(const Build *build, const char *archive, char ***ret)
         if (r >= 0)
                 r = append(&argv, recipe->with_recommended ? "--aptopt=Apt::Install-Recommends \"true\""
                                                            : "--aptopt=Apt::Install-Recommends \"false\"");
+        if (r >= 0)
+                r = append(&argv, MERGED_USR_HOOK);
         if (r >= 0 && recipe->kernel_package)
                 r = append(&argv, "--essential-hook=" STAND_IN_HOOK);
         if (r >= 0)
