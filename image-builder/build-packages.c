@@ -10,7 +10,8 @@
 #define LOG_MAX (64 * MIB)
 #define ARCHIVE_NAME "tree.tar"
 
-/* Begins with /usr merged, as links; otherwise a package with all of perl behind it is installed to do that. */
+/* Begins with /usr merged, as links; otherwise a package with all of perl behind it is installed to do that.
+ */
 #define MERGED_USR_HOOK "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
 
 /* Runs in mmdebstrap's shell with the tree as $1, once the essential packages are there. */
@@ -121,20 +122,24 @@ static int make_command(const Build *build, const char *archive, char ***ret)
         return 0;
 }
 
-/* The first line that says what is wrong: apt's, and not mmdebstrap's about apt. */
+/* Prefers the first line that says what is wrong, which is apt's, and not mmdebstrap's about apt. */
 static void explain(const char *log_path, Error *error)
 {
         _cleanup_free_ char *text = NULL;
-        const char *line = "";
+        const char *line = NULL;
         size_t size;
 
-        if (file_read(AT_FDCWD, log_path, LOG_MAX, &text, &size) >= 0) {
+        if (file_read(AT_FDCWD, log_path, LOG_MAX, &text, &size) >= 0)
                 line = strncmp(text, "E: ", 3) == 0 ? text : strstr(text, "\nE: ");
-                line = line ? line + (*line == '\n' ? 4 : 3) : "";
+        if (!line) {
+                /* Then the Error has the last line of the log. */
+                (void)error_prefix(error, -EIO, "the packages cannot be installed (log: %s)", log_path);
+                return;
         }
+        line += *line == '\n' ? 4 : 3;
         error_clear(error);
-        (void)error_set(error, ERROR_FAILED, EIO, "the packages cannot be installed: %.*s%s(log: %s)",
-                        (int)MIN_OF(strcspn(line, "\n"), (size_t)400), line, *line ? " " : "", log_path);
+        (void)error_set(error, ERROR_FAILED, EIO, "the packages cannot be installed: %.*s (log: %s)",
+                        (int)MIN_OF(strcspn(line, "\n"), (size_t)400), line, log_path);
 }
 
 /* Whether the archives are still what they were when their hashes went into the key. */

@@ -306,6 +306,17 @@ static int load_size(const CacheEntry *entry, const char *name, uint64_t *ret, E
                      : 0;
 }
 
+/* A root that was found in the cache may have been made for a larger slot. */
+static int check_slot(Build *build, uint64_t size, Error *error)
+{
+        int r;
+
+        if (size <= build->recipe->slot_size_bytes)
+                return 0;
+        r = build_compose(build, error);
+        return r < 0 ? r : too_large(build, size, error);
+}
+
 int build_load(Build *build, BuildStep step, Error *error)
 {
         const CacheEntry *entry = &build->entries[step];
@@ -318,7 +329,7 @@ int build_load(Build *build, BuildStep step, Error *error)
         case BUILD_ROOT:
                 r = load_size(entry, BUILD_ROOT_FILE, size, error);
                 build->root_size_bytes = *size;
-                return r;
+                return r < 0 ? r : check_slot(build, *size, error);
         case BUILD_VERITY:
                 r = load_hash(entry, "root-hash", build->root_hash, error);
                 if (r >= 0)

@@ -64,6 +64,10 @@ Include=$top/image-builder/recipes/minimal.conf
 Formats=raw qcow2
 EOT
 
+for recipe in "$top"/image-builder/recipes/*.conf; do
+        judge "$(basename "$recipe") has no mistakes" "$program" recipe check "$recipe"
+done
+
 # ---- as root, or whoever runs this ----
 
 judge "a build from real packages" image_build "$work/recipe.conf" -o "$work/one" --version 1.0
@@ -191,6 +195,8 @@ fails() { # DESCRIPTION STATUS TEXT OPTION...
 }
 fails "a package that does not exist" 1 "Unable to locate package no-such-package" --set Packages.Install=no-such-package
 fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M
+says "a slot that is too small for a root that is in the cache" 7 "the biggest packages are" \
+        image_build "$work/recipe.conf" -o "$work/bad" --version 1.0 --set Disk.SlotSize=64M
 fails "an unknown kernel module" 3 "has no module \"virtio_blq\", did you mean \"virtio_blk\"?" --set Kernel.Modules=virtio_blq
 fails "an unknown unit" 3 "no-such.service" --set Services.Enable=no-such.service
 fails "a suite that the mirror does not have" 8 "does it have the suite nosuchsuite" --set Packages.Suites=nosuchsuite
