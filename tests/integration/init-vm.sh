@@ -5,7 +5,7 @@
 # Usage: init-vm.sh BASCULE-INIT GUEST-PROGRAM
 # BASCULE_TEST_KERNEL: a folder with boot/vmlinuz* and lib/modules; without it the kernel is fetched from the archive.
 set -uo pipefail
-init=$1 guest=$2
+init=$(readlink -f "$1") guest=$(readlink -f "$2")
 work=$(mktemp -d "${TMPDIR:-/tmp}/init-vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1

@@ -3,7 +3,7 @@
 # bascule-health and bascule-bless on folders that stand for the ESP, /run/bascule and /var/lib/bascule (TAP).
 # Usage: trial.sh BASCULE-HEALTH BASCULE-BLESS
 set -uo pipefail
-health=$1 bless=$2
+health=$(readlink -f "$1") bless=$(readlink -f "$2")
 work=$(mktemp -d "${TMPDIR:-/tmp}/trial.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
