@@ -12,7 +12,7 @@
 #include "error.h"
 #include "sha256.h"
 
-#define PAYLOAD_GROUP_MAX (32 * MIB)  /* bytes of target in one group; the encoder aims at 4 MiB */
+#define PAYLOAD_GROUP_MAX (32 * MIB)  /* bytes of target in one group; the encoder aims at 16 MiB */
 #define PAYLOAD_INDEX_MAX (16 * MIB)  /* bytes of header and compressed op table */
 #define PAYLOAD_MEMORY_MAX (60 * MIB) /* what a payload may declare as its decoder's peak memory */
 
@@ -96,8 +96,9 @@ int payload_decoder_new(const PayloadIndex *index, const PayloadSource *sources,
 PayloadDecoder *payload_decoder_free(PayloadDecoder *decoder);
 DEFINE_CLEANUP(PayloadDecoder *, payload_decoder_free)
 
-/* Says that the caller reads back and proves all that it writes. A group that reads no source is then not hashed
- * once more after decoding: its blob is proved, and decodes to one thing only. A third of the time. */
+/* Says that the caller reads back and proves all that it writes. A group that reads no source is then not
+ * hashed once more after decoding: its blob is proved, and decodes to one thing only. A third of the time.
+ */
 void payload_decoder_reads_back(PayloadDecoder *decoder);
 
 /* Checks the blob's hash, decodes it and checks the result's hash. *ret_target (target_size_bytes long)
