@@ -297,12 +297,15 @@ static int look(Publication *publication, Preparation *preparation, bool for_wri
 static int prepare(const ReleaseRequest *request, Preparation *preparation, Error *error)
 {
         _cleanup_(publication_done) Publication publication = { .request = request };
+        const RepositoryPolicy policy = { .now = request->now };
         int r = image_info_read(request->folder, &preparation->info, error);
 
         if (r >= 0)
                 r = make_repository(request, error);
         if (r >= 0)
                 r = look(&publication, preparation, false, error);
+        if (r >= 0)
+                r = repository_can_publish(publication.repository, request->keys, &policy, error);
         if (r >= 0)
                 r = release_check_images(request, preparation->info, error);
         if (r < 0 || preparation->published)

@@ -210,8 +210,6 @@ static int check_may_sign(const Publication *publication, const bool *is_wanted,
         const Repository *repository = publication->repository;
         const TufMetadata *root = repository_root(repository);
 
-        if (repository->lock_fd < 0)
-                return error_set(error, ERROR_FAILED, EROFS, "the repository was opened to read only");
         if (root->expires <= repository_now(publication->policy))
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG,
                                 "the repository's root has expired, so that nobody would trust what it "
@@ -241,8 +239,11 @@ static int publish(Publication *publication, bool with_targets, bool with_snapsh
         const bool is_wanted[TUF_ROLE_MAX] = { [TUF_ROLE_TIMESTAMP] = true,
                 [TUF_ROLE_SNAPSHOT] = with_snapshot,
                 [TUF_ROLE_TARGETS] = with_targets };
-        int r = check_may_sign(publication, is_wanted, error);
+        int r;
 
+        if (publication->repository->lock_fd < 0)
+                return error_set(error, ERROR_FAILED, EROFS, "the repository was opened to read only");
+        r = check_may_sign(publication, is_wanted, error);
         if (r >= 0 && with_targets)
                 r = make_targets(publication, error);
         if (r >= 0 && with_snapshot)
@@ -252,6 +253,17 @@ static int publish(Publication *publication, bool with_targets, bool with_snapsh
         if (r >= 0)
                 r = write_all(publication, error);
         return r < 0 ? r : take_over(publication, error);
+}
+
+int repository_can_publish(
+                Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error)
+{
+        static const bool is_wanted[TUF_ROLE_MAX] = {
+                [TUF_ROLE_TIMESTAMP] = true, [TUF_ROLE_SNAPSHOT] = true, [TUF_ROLE_TARGETS] = true
+        };
+        const Publication publication = { .repository = repository, .keys = keys, .policy = policy };
+
+        return check_may_sign(&publication, is_wanted, error);
 }
 
 int repository_publish(Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error)

@@ -84,6 +84,11 @@ bool repository_is_revoked(const Repository *repository, TufRole role);
 /* Version and time of expiry of a role's metadata as it is on disk. -ENOENT while it was never signed. */
 int repository_role(const Repository *repository, TufRole role, uint64_t *ret_version, int64_t *ret_expires);
 
+/* Whether repository_publish() could sign changed targets, for those who want to know before they do long
+ * work: the same errors. Works on a repository that is open to read, too. */
+int repository_can_publish(
+                Repository *repository, KeyRing *keys, const RepositoryPolicy *policy, Error *error);
+
 /* Signs what changed and publishes it. Needs enough keys in the ring to reach the thresholds of targets (if
  * targets changed, or were never signed), snapshot and timestamp: otherwise -ENOKEY with ERROR_UNTRUSTED,
  * and nothing is published. -EKEYREVOKED with ERROR_UNTRUSTED when a role must be signed anew and the policy

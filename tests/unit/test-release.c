@@ -260,6 +260,27 @@ TEST(payloads_of_an_interrupted_run_are_used_again)
         CHECK(before.st_ino != after.st_ino && before.st_size == after.st_size);
 }
 
+TEST(keys_that_cannot_sign_are_refused_before_the_work)
+{
+        _cleanup_(place_done) Place place = { 0 };
+        _cleanup_(key_ring_freep) KeyRing *empty = NULL;
+        _cleanup_(release_report_done) ReleaseReport report = { 0 };
+        _cleanup_free_ char *folder = NULL, *work = NULL;
+        ReleaseRequest request;
+        Error error = { 0 };
+
+        CHECK_OK(place_make(&place));
+        CHECK_OK(key_ring_new(NULL, &empty, NULL));
+        folder = path_join(place.folder, "1");
+        work = path_join(folder, "release");
+        request = request_for(&place, "stable");
+        request.folder = folder;
+        request.keys = empty;
+        CHECK_EQ(release_publish(&request, &report, &error), -ENOKEY);
+        CHECK_EQ(error.code, ERROR_UNTRUSTED);
+        CHECK(access(work, F_OK) < 0);
+}
+
 TEST(waves_and_floors_reach_the_channel)
 {
         _cleanup_(place_done) Place place = { 0 };
