@@ -194,7 +194,7 @@ fails() { # DESCRIPTION STATUS TEXT OPTION...
         ok $? "... and leaves nothing" "$work/log"
 }
 fails "a package that does not exist" 1 "Unable to locate package no-such-package" --set Packages.Install=no-such-package
-fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M
+fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M --set Image.Hostname=other
 says "a slot that is too small for a root that is in the cache" 7 "the biggest packages are" \
         image_build "$work/recipe.conf" -o "$work/bad" --version 1.0 --set Disk.SlotSize=64M
 fails "an unknown kernel module" 3 "has no module \"virtio_blq\", did you mean \"virtio_blk\"?" --set Kernel.Modules=virtio_blq
