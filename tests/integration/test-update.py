@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 from harness.tap import run, test
@@ -291,15 +292,20 @@ def a_pin_holds_and_is_lifted(world):
 def progress_is_signalled_on_the_bus(world):
     one, two = world.image("1"), world.image("2")
     server = world.hostile(world.repository(one, two))
-    host = world.host(one, server.url).start()
+    # Slow enough that each state lasts longer than the daemon gathers changes.
+    host = world.host(one, server.url, update="BandwidthLimit=1M").start()
     watch = subprocess.Popen(["busctl", "--address=" + world.bus_address, "--json=short", "monitor", "io.bascule.Engine1"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    time.sleep(0.3)
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    guard = threading.Timer(60, watch.kill)  # ends the reading below if a signal never comes
+    guard.start()
+    while "Monitoring" not in watch.stderr.readline():
+        assert watch.poll() is None
     assert host.cli("update", "--wait").status == 0
-    time.sleep(0.3)
-    watch.terminate()
     states, finished = [], []
-    for line in watch.communicate()[0].splitlines():
+    while not finished or states[-1:] != ["ready-to-reboot"]:
+        line = watch.stdout.readline()
+        if not line:
+            break
         message = json.loads(line)
         if message.get("member") == "PropertiesChanged":
             changed = message["payload"]["data"][1]
@@ -307,6 +313,9 @@ def progress_is_signalled_on_the_bus(world):
                 states.append(changed["State"]["data"])
         if message.get("member") == "JobFinished":
             finished.append(message["payload"]["data"])
+    guard.cancel()
+    watch.kill()
+    watch.communicate()
     assert "downloading" in states and states[-1] == "ready-to-reboot", states
     assert len(finished) == 1 and finished[0][1:3] == ["update", "none"], finished
 
