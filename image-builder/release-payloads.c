@@ -2,7 +2,7 @@
 #include "release-payloads.h"
 
 #include "file.h"
-#include "payload-match.h"
+#include "payload-make.h"
 #include "strv.h"
 #include "verity.h"
 
@@ -106,17 +106,6 @@ static void show_progress(void *data, uint64_t done_bytes)
         progress_update(data, done_bytes);
 }
 
-static int make_full(const ReleaseRequest *request, const PayloadInputs *inputs, uint64_t size,
-                const char *path, PayloadReport *ret, Error *error)
-{
-        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
-        int r = payload_match_full(inputs->target_fd, size, 0, 0, &plan, error);
-
-        return r < 0 ? r
-                     : payload_encode(inputs, plan, request->threads, path, show_progress, request->progress,
-                                       ret, error);
-}
-
 static void describe(const PayloadReport *report, PayloadReference *ret)
 {
         ret->size_bytes = report->size_bytes;
@@ -137,6 +126,9 @@ static int full_payload(const ReleaseRequest *request, const ImageInfo *info, Im
         _cleanup_free_ char *path = string_format(
                         "%s/%s-full-%d.payload", folder, image_kind_name(kind), inputs_without_target.level);
         _cleanup_free_ char *step = string_format("payload of %s", image_kind_name(kind));
+        const PayloadMakeOptions how = {
+                .threads = request->threads, .progress = show_progress, .progress_data = request->progress
+        };
         PayloadInputs inputs = inputs_without_target;
         _cleanup_fd_ int fd = -1;
         char size_text[SIZE_TEXT_MAX];
@@ -153,7 +145,7 @@ static int full_payload(const ReleaseRequest *request, const ImageInfo *info, Im
         progress_begin(request->progress, step, image_size(info, kind));
         reused = payload_prove(&inputs, path, show_progress, request->progress, &report, NULL) >= 0;
         if (!reused)
-                r = make_full(request, &inputs, image_size(info, kind), path, &report, error);
+                r = payload_make(&inputs, &how, path, &report, error);
         if (r < 0)
                 return r;
         progress_end(request->progress,

@@ -4,9 +4,8 @@
 #include "json.h"
 #include "options.h"
 #include "output-file.h"
-#include "payload-encode.h"
 #include "payload-inspect.h"
-#include "payload-match.h"
+#include "payload-make.h"
 #include "progress.h"
 #include "strv.h"
 #include "verbs.h"
@@ -82,9 +81,13 @@ static int print_report(const PayloadReport *report, bool json, Error *error)
 
 static int make(const PayloadOptions *options, const char *image, Error *error)
 {
-        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
         _cleanup_(progress_freep) Progress *progress = progress_new();
         _cleanup_(sources_done) Sources sources = SOURCES_CLOSED;
+        const PayloadMakeOptions how = { .group_size_bytes = options->group_size,
+                .history_bytes = options->history,
+                .threads = (unsigned)options->threads,
+                .progress = show_progress,
+                .progress_data = progress };
         PayloadInputs inputs = { .level = (int)options->level };
         _cleanup_fd_ int fd = -1;
         PayloadReport report;
@@ -97,14 +100,8 @@ static int make(const PayloadOptions *options, const char *image, Error *error)
                 return r;
         inputs.target_fd = fd;
         memcpy(inputs.sources, sources.list, sizeof(inputs.sources));
-        r = options->from ? payload_match_blocks(fd, size, sources.list, options->group_size, &plan, error)
-                          : payload_match_full(
-                                            fd, size, options->group_size, options->history, &plan, error);
-        if (r < 0)
-                return r;
         progress_begin(progress, "payload", size);
-        r = payload_encode(&inputs, plan, (unsigned)options->threads, options->output, show_progress,
-                        progress, &report, error);
+        r = payload_make(&inputs, &how, options->output, &report, error);
         progress_end(progress, r < 0 ? "failed" : "proved");
         return r < 0 ? r : print_report(&report, options->json, error);
 }
