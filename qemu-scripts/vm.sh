@@ -42,8 +42,9 @@ vm_start() {
 # vm_cut: pulls the plug.
 vm_cut() {
         [ -n "${VM_PID:-}" ] || return 0
-        kill -KILL "$VM_PID" 2>/dev/null
-        wait "$VM_PID" 2>/dev/null
+        # What was killed says so in its status, which is no failure of whoever asked for it.
+        kill -KILL "$VM_PID" 2>/dev/null || true
+        wait "$VM_PID" 2>/dev/null || true
         VM_PID=
 }
 
