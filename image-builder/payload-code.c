@@ -184,6 +184,10 @@ static int code_op(PayloadCoder *coder, PayloadOpCursor *cursor, const PlanOp *p
                 memcpy(coded->ranges, op.ranges, op.range_count * sizeof(*op.ranges));
         if (codec->memory)
                 ret->scratch_max = MAX_OF(ret->scratch_max, codec->memory(coded));
+        for (size_t i = 0; i < op.range_count; i++)
+                ret->sources |= 1U << op.ranges[i].source;
+        if (op.number == PAYLOAD_OP_SAME)
+                ret->sources |= 1U << PAYLOAD_SOURCE_OLD_ROOT;
         ret->target_bytes[op.number] += op.target_size_bytes;
         ret->blob_bytes[op.number] += coded->blob_size_bytes;
         return payload_op_append(cursor, coded, &ret->ops) < 0 ? error_oom(error) : 0;
@@ -204,6 +208,7 @@ int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *r
         ret->blob.cap = 2 * ZSTD_compressBound(PAYLOAD_GROUP_MAX);
         ret->ops.cap = PAYLOAD_TABLE_MAX;
         ret->scratch_max = 0;
+        ret->sources = 0;
         memset(ret->target_bytes, 0, sizeof(ret->target_bytes));
         memset(ret->blob_bytes, 0, sizeof(ret->blob_bytes));
         payload_op_cursor_init(&cursor, NULL, 0, group->target_offset);

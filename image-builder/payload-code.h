@@ -21,7 +21,8 @@ typedef struct PayloadInputs {
 typedef struct CodedGroup {
         PayloadGroup group; /* all but blob_offset */
         Buffer blob, ops;
-        uint64_t scratch_max;                                              /* of any of its ops */
+        uint64_t scratch_max; /* of any of its ops */
+        unsigned sources;     /* that its ops, as they came out, read: bit 1 << PayloadSourceKind */
         uint64_t target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX]; /* by op */
 } CodedGroup;
 

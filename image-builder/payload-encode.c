@@ -24,6 +24,7 @@ typedef struct Encoding {
         uint64_t blobs_size;
         Buffer sizes, hashes, ops; /* the parts of the table */
         uint64_t target_max, blob_max, scratch_max;
+        unsigned sources; /* that any op reads, which may be fewer than were planned */
         PayloadProgress progress;
         void *progress_data;
         PayloadReport report;
@@ -82,6 +83,7 @@ static int consume(void *data, size_t item, Error *error)
         encoding->target_max = MAX_OF(encoding->target_max, coded->group.target_size_bytes);
         encoding->blob_max = MAX_OF(encoding->blob_max, coded->group.blob_size_bytes);
         encoding->scratch_max = MAX_OF(encoding->scratch_max, coded->scratch_max);
+        encoding->sources |= coded->sources;
         for (size_t i = 0; i < PAYLOAD_OP_MAX; i++) {
                 encoding->report.target_bytes[i] += coded->target_bytes[i];
                 encoding->report.blob_bytes[i] += coded->blob_bytes[i];
@@ -149,7 +151,7 @@ static int make_index(Encoding *encoding, Buffer *index, Error *error)
         write_le64(index->data + PAYLOAD_AT_TARGET_SIZE, report->target_size_bytes);
         for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 write_le64(index->data + PAYLOAD_AT_SOURCE_SIZE + 8 * i,
-                                encoding->plan->source_size_bytes[i]);
+                                (encoding->sources >> i & 1) ? encoding->plan->source_size_bytes[i] : 0);
         write_le64(index->data + PAYLOAD_AT_MEMORY, report->memory_bytes);
         write_le32(index->data + PAYLOAD_AT_TABLE_SIZE, (uint32_t)packed);
         write_le32(index->data + PAYLOAD_AT_TABLE_FULL, (uint32_t)table.size);

@@ -184,6 +184,33 @@ TEST(a_delta_may_come_from_several_sources_and_from_shorter_ones)
         CHECK_EQ(report.target_bytes[PAYLOAD_OP_SAME], 4096);
 }
 
+/* A frame that does not pay is stored as it is, and then nothing reads the source that it was planned with.
+ */
+TEST(a_source_of_no_use_is_not_asked_for)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_fd_ int old = memfd_create("old", MFD_CLOEXEC), new = memfd_create("new", MFD_CLOEXEC);
+        _cleanup_free_ char *path = path_join(folder, "noise");
+        PayloadInputs inputs = {
+                .target_fd = new, .sources = { { old, 0, 64 * KIB }, { -1, 0, 0 }, { -1, 0, 0 } }, .level = 3
+        };
+        uint8_t noise[2][64 * KIB];
+        PayloadReport report;
+        uint64_t seed = 1;
+
+        for (size_t i = 0; i < sizeof(noise); i++) {
+                seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+                noise[i / sizeof(noise[0])][i % sizeof(noise[0])] = (uint8_t)(seed >> 56);
+        }
+        CHECK_OK(pwrite_full(old, noise[0], sizeof(noise[0]), 0));
+        CHECK_OK(pwrite_full(new, noise[1], sizeof(noise[1]), 0));
+        CHECK_OK(payload_match_blocks(new, 64 * KIB, inputs.sources, 0, &plan, NULL));
+        CHECK_OK(payload_encode(&inputs, plan, 1, path, NULL, NULL, &report, NULL));
+        CHECK_EQ(report.target_bytes[PAYLOAD_OP_RAW], 64 * KIB);
+        inputs.sources[0].fd = -1;
+        CHECK_OK(payload_prove(&inputs, path, NULL, NULL, &report, NULL));
+}
+
 TEST(plans_keep_their_groups_whole)
 {
         _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(10000);
