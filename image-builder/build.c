@@ -235,21 +235,6 @@ static int open_output(Build *build, const char *path, Error *error)
         return 0;
 }
 
-static int hash_tool(Build *build, Error *error)
-{
-        _cleanup_fd_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-        uint8_t hash[SHA256_SIZE];
-        uint64_t size;
-        int r = fd < 0 ? -errno : fd_size(fd, &size);
-
-        if (r >= 0)
-                r = sha256_of_fd(fd, 0, size, hash);
-        if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot read this program: %s", strerror(-r));
-        hex_encode(hash, sizeof(hash), build->tool_hash);
-        return 0;
-}
-
 /* The salt of the verity tree follows from what the image calls itself. */
 static void make_salt(Build *build)
 {
@@ -313,7 +298,7 @@ static int run(Build *build, BuildResult *ret, Error *error)
         if (r >= 0)
                 r = cache_open(build->options->cache, &build->cache, error);
         if (r >= 0)
-                r = hash_tool(build, error);
+                r = cache_tool_hash(build->tool_hash, error);
         if (r >= 0)
                 r = fetch_releases(build, error);
         make_salt(build);

@@ -153,3 +153,18 @@ void cache_key_done(CacheKey *key)
 {
         key->hash = sha256_free(key->hash);
 }
+
+int cache_tool_hash(char ret[static SHA256_HEX_SIZE], Error *error)
+{
+        _cleanup_fd_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        uint8_t hash[SHA256_SIZE];
+        uint64_t size;
+        int r = fd < 0 ? -errno : fd_size(fd, &size);
+
+        if (r >= 0)
+                r = sha256_of_fd(fd, 0, size, hash);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read this program: %s", strerror(-r));
+        hex_encode(hash, sizeof(hash), ret);
+        return 0;
+}

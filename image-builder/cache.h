@@ -27,6 +27,8 @@ int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error 
 /* A folder: every path below it, with its kind and what cache_key_add_file() takes, in byte order. */
 int cache_key_add_folder(CacheKey *key, const char *name, const char *path, Error *error);
 int cache_key_finish(CacheKey *key, Error *error);
+/* Hash of this program: another one may make other bytes of the same. For a part of a key. */
+int cache_tool_hash(char ret[static SHA256_HEX_SIZE], Error *error);
 void cache_key_done(CacheKey *key);
 #define _cleanup_cache_key_ _cleanup_(cache_key_done)
 

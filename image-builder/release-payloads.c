@@ -26,10 +26,9 @@ static const uint8_t *image_sha256(const ImageInfo *info, ImageKind kind)
         return kind == IMAGE_ROOT ? info->root_sha256 : info->uki_sha256;
 }
 
-static int open_image(
-                const ReleaseRequest *request, const ImageInfo *info, ImageKind kind, int *ret, Error *error)
+int release_open_image(const char *folder, const ImageInfo *info, ImageKind kind, int *ret, Error *error)
 {
-        _cleanup_free_ char *path = path_join(request->folder, image_file(info, kind));
+        _cleanup_free_ char *path = path_join(folder, image_file(info, kind));
         _cleanup_fd_ int fd = -1;
         uint64_t size = 0;
         int r;
@@ -81,7 +80,7 @@ int release_check_images(const ReleaseRequest *request, const ImageInfo *info, E
         for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
                 _cleanup_fd_ int fd = -1;
                 uint8_t sha256[SHA256_SIZE];
-                int r = open_image(request, info, kind, &fd, error);
+                int r = release_open_image(request->folder, info, kind, &fd, error);
 
                 if (r < 0)
                         return r;
@@ -138,7 +137,7 @@ static int full_payload(const ReleaseRequest *request, const ImageInfo *info, Im
 
         if (!path || !step)
                 return error_oom(error);
-        r = open_image(request, info, kind, &fd, error);
+        r = release_open_image(request->folder, info, kind, &fd, error);
         if (r < 0)
                 return r;
         inputs.target_fd = fd;

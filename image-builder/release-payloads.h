@@ -8,7 +8,10 @@
 /* Checks both images against what image.json says of them, root hash too. ERROR_CORRUPT. */
 int release_check_images(const ReleaseRequest *request, const ImageInfo *info, Error *error);
 
-/* Makes, or finds from an earlier run and proves again, all payloads of one image, and describes image and
- * payloads for the manifest. *ret_files is a strv of their paths on this machine, in the same order. */
+/* Opens an image that image.json describes. ERROR_CORRUPT when it has another length. */
+int release_open_image(const char *folder, const ImageInfo *info, ImageKind kind, int *ret, Error *error);
+
+/* Makes, or finds from an earlier run and proves again, the full payload of one image, and describes image
+ * and payload for the manifest. *ret_files is a strv of their paths on this machine, in the same order. */
 int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
                 ManifestImage *ret, char ***ret_files, Error *error);

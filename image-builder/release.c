@@ -3,6 +3,7 @@
 
 #include "channel.h"
 #include "file.h"
+#include "release-deltas.h"
 #include "release-payloads.h"
 #include "strv.h"
 
@@ -24,6 +25,9 @@ static void publication_done(Publication *publication)
 
 void release_report_done(ReleaseReport *report)
 {
+        for (size_t i = 0; i < report->delta_count; i++)
+                free(report->deltas[i].version);
+        free(report->deltas);
         free(report->image_id);
         free(report->version);
         free(report->architecture);
@@ -208,6 +212,32 @@ static int add_payloads(
         return 0;
 }
 
+/* The files of those deltas that the manifest took. */
+static int add_delta_files(Publication *publication, const ReleaseDeltas *deltas, const Manifest *manifest,
+                Error *error)
+{
+        for (size_t i = 0; i < deltas->count * IMAGE_KIND_MAX; i++) {
+                const ReleaseDelta *delta = &deltas->list[i / IMAGE_KIND_MAX];
+                ImageKind kind = i % IMAGE_KIND_MAX;
+                const ManifestImage *image = &manifest->images[kind];
+                const char *path = delta->references[kind].path;
+
+                for (size_t j = 1; path && j < image->payload_count; j++) {
+                        const PayloadReference *payload = &image->payloads[j];
+                        int r;
+
+                        if (strcmp(payload->path, path) != 0 ||
+                                        memcmp(payload->sha256, delta->references[kind].sha256,
+                                                        SHA256_SIZE) != 0)
+                                continue;
+                        r = repository_add_file(publication->repository, path, delta->files[kind], error);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
 /* What is written must read back as the engine will read it. */
 static int put_manifest(Publication *publication, const Manifest *manifest, Error *error)
 {
@@ -240,17 +270,34 @@ static int put_release(Publication *publication, const ImageInfo *info, Error *e
         return 0;
 }
 
-static int fill_report(const ImageInfo *info, const Manifest *manifest, bool was_published,
-                ReleaseReport *ret, Error *error)
+static int report_deltas(const ReleaseDeltas *deltas, ReleaseReport *report)
+{
+        report->deltas = calloc(deltas->count + 1, sizeof(*report->deltas));
+        for (size_t i = 0; report->deltas && i < deltas->count; i++) {
+                const ReleaseDelta *delta = &deltas->list[i];
+                ReleaseDeltaReport *row = &report->deltas[report->delta_count++];
+
+                row->version = strdup(delta->version);
+                if (!row->version)
+                        return -ENOMEM;
+                for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++)
+                        row->payload_bytes[kind] =
+                                        delta->references[kind].path ? delta->size_bytes[kind] : 0;
+        }
+        return report->deltas ? 0 : -ENOMEM;
+}
+
+static int fill_report(const ImageInfo *info, const Manifest *manifest, const ReleaseDeltas *deltas,
+                bool was_published, ReleaseReport *ret, Error *error)
 {
         ReleaseReport report = { .was_published = was_published };
+        int r = report_deltas(deltas, &report);
 
         for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
                 const ManifestImage *image = &manifest->images[kind];
 
                 report.image_bytes[kind] = image->size_bytes;
                 report.full_payload_bytes[kind] = image->payloads[0].size_bytes;
-                report.delta_count += image->payload_count - 1;
                 for (size_t i = 0; i < image->payload_count; i++)
                         report.decoder_memory_bytes =
                                         MAX_OF(report.decoder_memory_bytes, image->payloads[i].memory_bytes);
@@ -258,7 +305,7 @@ static int fill_report(const ImageInfo *info, const Manifest *manifest, bool was
         report.image_id = strdup(info->image_id);
         report.version = strdup(info->version);
         report.architecture = strdup(info->architecture);
-        if (!report.image_id || !report.version || !report.architecture) {
+        if (r < 0 || !report.image_id || !report.version || !report.architecture) {
                 release_report_done(&report);
                 return error_oom(error);
         }
@@ -270,7 +317,8 @@ static int fill_report(const ImageInfo *info, const Manifest *manifest, bool was
 typedef struct Preparation {
         ImageInfo *info;
         Manifest *published, *fresh;  /* one of them */
-        char **files[IMAGE_KIND_MAX]; /* of the payloads of `fresh`, on this machine */
+        char **files[IMAGE_KIND_MAX]; /* of the full payloads of `fresh`, on this machine */
+        ReleaseDeltas deltas;
 } Preparation;
 
 static void preparation_done(Preparation *preparation)
@@ -278,6 +326,7 @@ static void preparation_done(Preparation *preparation)
         preparation->info = image_info_free(preparation->info);
         preparation->published = manifest_free(preparation->published);
         preparation->fresh = manifest_free(preparation->fresh);
+        release_deltas_done(&preparation->deltas);
         for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++)
                 preparation->files[kind] = strv_free(preparation->files[kind]);
 }
@@ -291,6 +340,33 @@ static int look(Publication *publication, Preparation *preparation, bool for_wri
         if (r >= 0)
                 r = find_manifest(publication, preparation->info, &preparation->published, error);
         return r < 0 ? r : check_may_publish(publication, preparation->info, preparation->published, error);
+}
+
+static int prepare_full(const ReleaseRequest *request, Preparation *preparation, Error *error)
+{
+        int r = describe_image(preparation->info, request->notes, &preparation->fresh, error);
+
+        for (ImageKind kind = 0; r >= 0 && kind < IMAGE_KIND_MAX; kind++)
+                r = release_make_payloads(request, preparation->info, kind,
+                                &preparation->fresh->images[kind], &preparation->files[kind], error);
+        return r;
+}
+
+/* Also for a release that another channel has: this channel's hosts may come from elsewhere. */
+static int prepare_deltas(const ReleaseRequest *request, const Publication *publication,
+                Preparation *preparation, Error *error)
+{
+        _cleanup_(release_sources_done) ReleaseSources sources = { 0 };
+        const Manifest *manifest = preparation->published ? preparation->published : preparation->fresh;
+        uint64_t full_bytes[IMAGE_KIND_MAX];
+        int r = release_sources_find(request, publication->repository, publication->channel,
+                        preparation->info, &sources, error);
+
+        for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++)
+                full_bytes[kind] = manifest->images[kind].payloads[0].size_bytes;
+        return r < 0 ? r
+                     : release_make_deltas(request, preparation->info, &sources, full_bytes,
+                                       &preparation->deltas, error);
 }
 
 /* The long part, without a lock on the repository. */
@@ -308,13 +384,23 @@ static int prepare(const ReleaseRequest *request, Preparation *preparation, Erro
                 r = repository_can_publish(publication.repository, request->keys, &policy, error);
         if (r >= 0)
                 r = release_check_images(request, preparation->info, error);
-        if (r < 0 || preparation->published)
-                return r;
-        r = describe_image(preparation->info, request->notes, &preparation->fresh, error);
-        for (ImageKind kind = 0; r >= 0 && kind < IMAGE_KIND_MAX; kind++)
-                r = release_make_payloads(request, preparation->info, kind,
-                                &preparation->fresh->images[kind], &preparation->files[kind], error);
-        return r;
+        if (r >= 0 && !preparation->published)
+                r = prepare_full(request, preparation, error);
+        return r < 0 ? r : prepare_deltas(request, &publication, preparation, error);
+}
+
+/* The manifest and what it names, as far as they are new. */
+static int put_payloads(Publication *publication, Preparation *preparation, Error *error)
+{
+        bool is_fresh = !preparation->published, has_grown = false;
+        Manifest *manifest = is_fresh ? preparation->fresh : preparation->published;
+        int r = is_fresh ? add_payloads(publication, manifest, preparation->files, error) : 0;
+
+        if (r >= 0)
+                r = release_add_deltas(&preparation->deltas, manifest, &has_grown, error);
+        if (r >= 0 && has_grown)
+                r = add_delta_files(publication, &preparation->deltas, manifest, error);
+        return r >= 0 && (is_fresh || has_grown) ? put_manifest(publication, manifest, error) : r;
 }
 
 int release_publish(const ReleaseRequest *request, ReleaseReport *ret, Error *error)
@@ -328,11 +414,7 @@ int release_publish(const ReleaseRequest *request, ReleaseReport *ret, Error *er
         if (r < 0)
                 return r;
         progress_begin(request->progress, "publish", 0);
-        if (!preparation.published) {
-                r = add_payloads(&publication, preparation.fresh, preparation.files, error);
-                if (r >= 0)
-                        r = put_manifest(&publication, preparation.fresh, error);
-        }
+        r = put_payloads(&publication, &preparation, error);
         if (r >= 0)
                 r = put_release(&publication, preparation.info, error);
         if (r >= 0)
@@ -342,7 +424,7 @@ int release_publish(const ReleaseRequest *request, ReleaseReport *ret, Error *er
         progress_end(request->progress, request->channel);
         return fill_report(preparation.info,
                         preparation.published ? preparation.published : preparation.fresh,
-                        preparation.published != NULL, ret, error);
+                        &preparation.deltas, preparation.published != NULL, ret, error);
 }
 
 int release_withdraw(const ReleaseRequest *request, const char *version, const char *reason, Error *error)

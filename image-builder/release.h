@@ -19,6 +19,9 @@ typedef struct ReleaseRequest {
         const char *keys_folder; /* for the root metadata of a new repository; NULL: it must be there */
         KeyRing *keys;           /* that sign */
         const char *channel;
+        char *const *from;  /* folders that `build` made: deltas are made from all of them */
+        size_t delta_count; /* and from so many of the channel's newest releases below this one */
+        const char *cache;  /* where deltas are kept; NULL: the user's */
         const char *notes; /* text for the manifest; NULL: none, or if the version was published before, what
                               was said then */
         bool is_floor;
@@ -29,11 +32,19 @@ typedef struct ReleaseRequest {
         Progress *progress;    /* may be NULL */
 } ReleaseRequest;
 
+#define RELEASE_DELTAS_DEFAULT 3
+
+typedef struct ReleaseDeltaReport {
+        char *version;                          /* that it starts from */
+        uint64_t payload_bytes[IMAGE_KIND_MAX]; /* 0: none, as it would not have been smaller */
+} ReleaseDeltaReport;
+
 typedef struct ReleaseReport {
         char *image_id, *version, *architecture;
         uint64_t image_bytes[IMAGE_KIND_MAX];
         uint64_t full_payload_bytes[IMAGE_KIND_MAX];
         uint64_t decoder_memory_bytes; /* of the payload that needs most */
+        ReleaseDeltaReport *deltas;    /* made for this channel, newest first */
         size_t delta_count;
         bool was_published; /* the same images were in the repository already, for another channel */
 } ReleaseReport;

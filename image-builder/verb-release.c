@@ -4,22 +4,44 @@
 #include "json.h"
 #include "key-options.h"
 #include "release.h"
+#include "strv.h"
 #include "verbs.h"
 
 #include <fcntl.h>
 #include <string.h>
 
+/* Each delta's sizes; an image without one that is worth it costs its hosts the full payload. */
+static json_t *deltas_json(const ReleaseReport *report)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < report->delta_count; i++) {
+                const ReleaseDeltaReport *delta = &report->deltas[i];
+                const uint64_t *bytes = delta->payload_bytes, *full = report->full_payload_bytes;
+                uint64_t root = bytes[IMAGE_ROOT] > 0 ? bytes[IMAGE_ROOT] : full[IMAGE_ROOT],
+                         uki = bytes[IMAGE_UKI] > 0 ? bytes[IMAGE_UKI] : full[IMAGE_UKI];
+                json_t *row = json_pack("{s:s, s:I, s:I, s:I, s:I}", "from", delta->version,
+                                "root-payload-size", (json_int_t)root, "uki-payload-size", (json_int_t)uki,
+                                "download-size", (json_int_t)(root + uki), "full-download-size",
+                                (json_int_t)(full[IMAGE_ROOT] + full[IMAGE_UKI]));
+
+                if (json_array_append_new(array, row) < 0)
+                        return json_decref(array), NULL;
+        }
+        return array;
+}
+
 static int print_report(const ReleaseReport *report, const char *channel, bool json, Error *error)
 {
-        _cleanup_json_ json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+        _cleanup_json_ json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:b}",
                         "id", report->image_id, "version", report->version, "architecture",
                         report->architecture, "channel", channel, "root-size",
                         (json_int_t)report->image_bytes[IMAGE_ROOT], "root-payload-size",
                         (json_int_t)report->full_payload_bytes[IMAGE_ROOT], "uki-size",
                         (json_int_t)report->image_bytes[IMAGE_UKI], "uki-payload-size",
-                        (json_int_t)report->full_payload_bytes[IMAGE_UKI], "deltas",
-                        (json_int_t)report->delta_count, "decoder-memory",
-                        (json_int_t)report->decoder_memory_bytes, "published-before", report->was_published);
+                        (json_int_t)report->full_payload_bytes[IMAGE_UKI], "deltas", deltas_json(report),
+                        "decoder-memory", (json_int_t)report->decoder_memory_bytes, "published-before",
+                        report->was_published);
 
         if (!object)
                 return error_oom(error);
@@ -33,7 +55,9 @@ static int print_report(const ReleaseReport *report, const char *channel, bool j
 typedef struct ReleaseOptions {
         KeyOptions keys;
         const char *repository, *channel, *notes, *reason;
-        uint64_t wave_seconds, level, threads;
+        const char *cache;
+        char **from;
+        uint64_t wave_seconds, level, threads, deltas;
         bool is_floor, json;
 } ReleaseOptions;
 
@@ -46,11 +70,17 @@ static int fill_request(const ReleaseOptions *options, KeyRing *ring, const char
                                 "--channel NAME");
         if (options->level > 22)
                 return error_set(error, ERROR_USAGE, EINVAL, "--level takes 1 to 22");
+        if (options->deltas >= MANIFEST_PAYLOADS_MAX)
+                return error_set(error, ERROR_USAGE, EINVAL, "--deltas takes at most %d",
+                                MANIFEST_PAYLOADS_MAX - 1);
         *ret = (ReleaseRequest){
                 .repository = options->repository,
                 .keys_folder = options->keys.folder,
                 .keys = ring,
                 .channel = options->channel,
+                .from = options->from,
+                .delta_count = (size_t)options->deltas,
+                .cache = options->cache,
                 .notes = notes,
                 .is_floor = options->is_floor,
                 .wave_seconds = options->wave_seconds,
@@ -130,13 +160,14 @@ static int run_verb(int argc, char **argv, const Option *table, ReleaseOptions *
                 if (r >= 0)
                         r = action(options, arguments[0], &error);
         }
+        (void)strv_free(options->from);
         key_options_done(&options->keys);
         return program_exit(PROGRAM_NAME, r, &error, options->json);
 }
 
 int verb_release(int argc, char **argv)
 {
-        ReleaseOptions values = { 0 };
+        ReleaseOptions values = { .deltas = RELEASE_DELTAS_DEFAULT };
         const Option table[] = {
                 { "repo", 'r', OPTION_STRING, &values.repository, "DIR",
                                 "The repository; made if it is not there" },
@@ -147,6 +178,12 @@ int verb_release(int argc, char **argv)
                 { "wave", 0, OPTION_SECONDS, &values.wave_seconds, "SPAN",
                                 "Let hosts in bit by bit over this time (2d)" },
                 { "notes", 0, OPTION_STRING, &values.notes, "FILE", "Text for administrators" },
+                { "deltas", 'd', OPTION_NUMBER, &values.deltas, "N",
+                                "Make deltas from so many earlier releases (default 3)" },
+                { "from", 'f', OPTION_LIST, &values.from, "DIR",
+                                "Images of an earlier release, to make a delta from" },
+                { "cache", 0, OPTION_STRING, &values.cache, "DIR",
+                                "Keep finished deltas here (~/.cache/bascule)" },
                 { "level", 'l', OPTION_NUMBER, &values.level, "N",
                                 "Compression level, 1 to 22 (default 19)" },
                 { "threads", 'j', OPTION_NUMBER, &values.threads, "N", "Threads (default: all processors)" },

@@ -123,6 +123,8 @@ static int get_reference(const json_t *json, PayloadReference *ret, Error *error
                 r = json_get_hex(json, "index-sha256", ret->index_sha256, SHA256_SIZE, error);
         if (r >= 0)
                 r = get_source(json, ret, error);
+        if (r >= 0)
+                r = json_get_u64_optional(json, "minimum-engine", &ret->minimum_engine, error);
         if (r < 0)
                 return r;
         /* Even an image that does not compress needs little more than itself. */
@@ -271,6 +273,12 @@ static json_t *reference_json(const PayloadReference *reference)
                         hex_json(reference->index_sha256, SHA256_SIZE), "memory",
                         (json_int_t)reference->memory_bytes);
 
+        if (json && reference->minimum_engine > 0 &&
+                        json_object_set_new(json, "minimum-engine",
+                                        json_integer((json_int_t)reference->minimum_engine)) < 0) {
+                json_decref(json);
+                return NULL;
+        }
         if (json && !reference->is_full &&
                         json_object_set_new(json, "from",
                                         json_pack("{s:o, s:o}", "root-hash",
@@ -331,7 +339,8 @@ const PayloadReference *manifest_choose_payload(
         for (size_t i = 1; root_hash && uki_sha256 && i < image->payload_count; i++) {
                 const PayloadReference *payload = &image->payloads[i];
 
-                if (memcmp(payload->source_root_hash, root_hash, SHA256_SIZE) == 0 &&
+                if (payload->minimum_engine <= ENGINE_LEVEL &&
+                                memcmp(payload->source_root_hash, root_hash, SHA256_SIZE) == 0 &&
                                 memcmp(payload->source_uki_sha256, uki_sha256, SHA256_SIZE) == 0)
                         return payload;
         }

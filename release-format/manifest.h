@@ -39,6 +39,7 @@ typedef struct PayloadReference {
         uint64_t index_size_bytes; /* header and op table: the first bytes of the file */
         uint8_t index_sha256[SHA256_SIZE];
         uint64_t memory_bytes;                 /* peak memory of the decoder */
+        uint64_t minimum_engine;               /* of a delta: ENGINE_LEVEL that decodes it; 0: any */
         bool is_full;                          /* needs no source */
         uint8_t source_root_hash[SHA256_SIZE]; /* verity root hash of the release it starts from */
         uint8_t source_uki_sha256[SHA256_SIZE];
@@ -83,8 +84,8 @@ int manifest_format(const Manifest *manifest, char **ret, Error *error);
 Manifest *manifest_free(Manifest *manifest);
 DEFINE_CLEANUP(Manifest *, manifest_free)
 
-/* The reference whose source is what the host has, or the full one. `root_hash` and `uki_sha256` may be
- * NULL: then it is the full one. NULL only for an image without payloads, which manifest_parse() never
- * makes. */
+/* The reference whose source is what the host has and that this engine can decode, or the full one.
+ * `root_hash` and `uki_sha256` may be NULL: then it is the full one. NULL only for an image without
+ * payloads, which manifest_parse() never makes. */
 const PayloadReference *manifest_choose_payload(
                 const ManifestImage *image, const uint8_t *root_hash, const uint8_t *uki_sha256);

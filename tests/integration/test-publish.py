@@ -26,7 +26,8 @@ class Place:
         bascule_image(world, "keys", "init", self.keys)
 
     def arguments(self, folder, *options):
-        return ["release", folder, "--repo", self.repo, "--channel", "stable", "--keys", self.keys, "--level", "1", *options]
+        return ["release", folder, "--repo", self.repo, "--channel", "stable", "--keys", self.keys, "--level", "1", "--cache",
+                self.repo + ".cache", *options]
 
     def fresh_copy(self, version):
         """An image folder without payloads of an earlier test."""

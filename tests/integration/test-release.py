@@ -20,7 +20,7 @@ class _Published:
 
     def release(self, image, *options):
         return bascule_image(self.world, "release", image.folder, "--repo", self.folder, "--channel", "stable", "--keys",
-                             self.keys, "--level", "1", *options)
+                             self.keys, "--level", "1", "--cache", self.world.folder + "/cache", *options)
 
     def host(self, image):
         host = self.world.host(image, self.world.nginx(self).url)
