@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "patch-fields.h"
+
+#include "bytes.h"
+#include "patch-shape.h"
+#include "patch-walk.h"
+
+#include <elf.h>
+#include <string.h>
+
+#define WINDOW_SIZE (64 * KIB)
+#define TABLE_SECTION_MAX (16 * MIB) /* read-only data in which jump tables are looked for */
+#define RELOCATED_MAX (64 * MIB)     /* span of data that is told apart by its relocations */
+
+struct PatchShared {
+        PatchLearned *learned;
+};
+
+PatchShared *patch_shared_new(void)
+{
+        PatchShared *shared = calloc(1, sizeof(*shared));
+
+        if (!shared)
+                return NULL;
+        shared->learned = patch_learned_new(16);
+        return shared->learned ? shared : patch_shared_free(shared);
+}
+
+PatchShared *patch_shared_free(PatchShared *shared)
+{
+        if (shared) {
+                (void)patch_learned_free(shared->learned);
+                free(shared);
+        }
+        return NULL;
+}
+
+static unsigned learned_log2(uint64_t old_size)
+{
+        unsigned log2 = 10;
+
+        while (log2 < 19 && (uint64_t)64 << log2 < old_size)
+                log2++;
+        return log2;
+}
+
+uint64_t patch_shared_memory_bytes(void)
+{
+        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 16);
+}
+
+uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_bytes, size_t segment_count)
+{
+        (void)new_size_bytes;
+        return sizeof(PatchFields) + 64 + WINDOW_SIZE + PATCH_REFERENCES * sizeof(PatchReference) +
+               2 * PATCH_SECTIONS_MAX * (sizeof(PatchSection) + 4) +
+               (PATCH_SECTIONS_MAX + 4) * sizeof(PatchRegion) +
+               patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
+               MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
+               MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 + 2048;
+}
+
+static bool is_kernel(const PatchElf *elf)
+{
+        return elf->type == ET_EXEC && elf->machine == EM_X86_64 && elf->entry < UINT32_MAX &&
+               elf->by_address_count > 0 &&
+               elf->sections[elf->by_address[elf->by_address_count - 1]].address >> 31 == UINT64_MAX >> 31;
+}
+
+static bool is_understood(const PatchElf *elf)
+{
+        return (elf->type == ET_EXEC || elf->type == ET_DYN || elf->type == ET_REL) &&
+               (elf->machine == EM_X86_64 || elf->machine == EM_AARCH64);
+}
+
+int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, Buffer *ret, Error *error)
+{
+        _cleanup_(patch_elf_done) PatchElf old_elf = { 0 }, new_elf = { 0 };
+        _cleanup_buffer_ Buffer shape = BUFFER_WITH_CAP(PATCH_SHAPE_MAX);
+        int r = patch_elf_read(old_file, &old_elf, error);
+
+        if (r <= 0 || !is_understood(&old_elf))
+                return MIN_OF(r, 0);
+        r = patch_elf_read(new_file, &new_elf, error);
+        if (r <= 0 || new_elf.type != old_elf.type || new_elf.machine != old_elf.machine)
+                return MIN_OF(r, 0);
+        r = patch_shape_write(&old_elf, &new_elf, &shape, error);
+        if (r == -E2BIG)
+                return 0;
+        if (r >= 0)
+                r = buffer_append(ret, shape.data, shape.size);
+        return r < 0 ? r : 1;
+}
+
+/* Where code refers to in the read-only data is noted as it is met, for its jump tables. */
+static int prepare_tables(PatchFields *fields, Error *error)
+{
+        for (size_t i = 0; i < fields->region_count; i++) {
+                const PatchRegion *region = &fields->regions[i];
+                uint64_t size = region->end - region->start;
+
+                if (region->role != PATCH_ROLE_JUMP_TABLES || size > TABLE_SECTION_MAX)
+                        continue;
+                fields->table_section = region->section;
+                fields->table_starts = calloc(1, size / 32 + 1);
+                return fields->table_starts ? 0 : error_oom(error);
+        }
+        fields->table_section = PATCH_NO_SECTION;
+        return 0;
+}
+
+static int mark_relocated(PatchFields *fields, const PatchRegion *region, Error *error)
+{
+        const uint8_t *p;
+
+        for (uint64_t at = region->start; at + PATCH_ELF_RELA_SIZE <= region->end;
+                        at += PATCH_ELF_RELA_SIZE) {
+                uint64_t address;
+                int r = patch_walk_bytes(fields, at, PATCH_ELF_RELA_SIZE, &p, error);
+
+                if (r < 0)
+                        return r;
+                address = read_le64(p) - fields->relocated_first;
+                if (address < fields->relocated_end - fields->relocated_first)
+                        fields->relocated[address / 64] |= (uint8_t)(1 << address / 8 % 8);
+        }
+        return 0;
+}
+
+/* A shared object has a relocation for each address in its data, so these are told from other numbers. */
+static int prepare_relocated(PatchFields *fields, Error *error)
+{
+        const PatchElf *elf = &fields->old_elf;
+        uint64_t first = UINT64_MAX, end = 0;
+        int r = 0;
+
+        if (elf->type != ET_DYN)
+                return 0;
+        for (size_t i = 0; i < fields->region_count; i++) {
+                const PatchRegion *region = &fields->regions[i];
+
+                if (region->role != PATCH_ROLE_POINTERS)
+                        continue;
+                first = MIN_OF(first, elf->sections[region->section].address);
+                end = MAX_OF(end, elf->sections[region->section].address + (region->end - region->start));
+        }
+        if (first >= end || end - first > MIN_OF(2 * elf->file_size_bytes, (uint64_t)RELOCATED_MAX))
+                return 0;
+        first &= ~UINT64_C(7);
+        fields->relocated = calloc(1, (end - first) / 64 + 1);
+        if (!fields->relocated)
+                return error_oom(error);
+        fields->relocated_first = first;
+        fields->relocated_end = end;
+        for (size_t i = 0; i < fields->region_count && r >= 0; i++)
+                if (fields->regions[i].role == PATCH_ROLE_RELA)
+                        r = mark_relocated(fields, &fields->regions[i], error);
+        return r;
+}
+
+static int prepare(PatchFields *fields, uint64_t new_size, const uint8_t *shape, size_t shape_size,
+                Error *error)
+{
+        int r = patch_elf_read(fields->old_file, &fields->old_elf, error);
+
+        if (r == 0 || (r > 0 && !is_understood(&fields->old_elf)))
+                return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                "a patch foretells addresses of a file that has none");
+        if (r > 0)
+                r = patch_shape_read(&fields->old_elf, new_size, shape, shape_size, &fields->new_elf, error);
+        if (r < 0)
+                return r;
+        r = patch_projection_new(fields->old_file->size_bytes, new_size, fields->segments,
+                        fields->segment_count, &fields->projection);
+        if (r < 0)
+                return r == -ENOMEM ? error_oom(error)
+                                    : error_set(error, ERROR_CORRUPT, EBADMSG,
+                                                      "the segments of a patch do not fit its files");
+        fields->kernel = is_kernel(&fields->old_elf);
+        fields->learned = patch_learned_new(learned_log2(fields->old_file->size_bytes));
+        fields->references = calloc(PATCH_REFERENCES, sizeof(PatchReference));
+        fields->window = malloc(WINDOW_SIZE);
+        if (!fields->learned || !fields->references || !fields->window)
+                return error_oom(error);
+        r = patch_regions_make(fields, error);
+        if (r >= 0)
+                r = prepare_tables(fields, error);
+        return r < 0 ? r : prepare_relocated(fields, error);
+}
+
+int patch_fields_new(const PatchView *old_file, uint64_t new_size_bytes, const PatchSegment *segments,
+                size_t count, const uint8_t *shape, size_t shape_size, PatchShared *shared,
+                PatchFields **ret, Error *error)
+{
+        PatchFields *fields = calloc(1, sizeof(*fields));
+        int r;
+
+        if (!fields)
+                return error_oom(error);
+        fields->old_file = old_file;
+        fields->segments = segments;
+        fields->segment_count = count;
+        fields->shared = shared;
+        r = prepare(fields, new_size_bytes, shape, shape_size, error);
+        if (r < 0)
+                (void)patch_fields_free(fields);
+        else
+                *ret = fields;
+        return r;
+}
+
+PatchFields *patch_fields_free(PatchFields *fields)
+{
+        if (!fields)
+                return NULL;
+        for (size_t i = 0; i < fields->region_count; i++)
+                free(fields->regions[i].marks);
+        free(fields->regions);
+        free(fields->table_starts);
+        free(fields->relocated);
+        free(fields->references);
+        free(fields->window);
+        (void)patch_learned_free(fields->learned);
+        (void)patch_projection_free(fields->projection);
+        patch_elf_done(&fields->old_elf);
+        patch_elf_done(&fields->new_elf);
+        free(fields);
+        return NULL;
+}
+
+int patch_walk_bytes(PatchFields *fields, uint64_t offset, size_t size, const uint8_t **ret, Error *error)
+{
+        uint64_t want = MIN_OF(WINDOW_SIZE, fields->old_file->size_bytes - offset);
+        int r;
+
+        if (offset < fields->window_at || offset + size > fields->window_at + fields->window_size) {
+                fields->window_size = 0;
+                r = fields->old_file->read(fields->old_file->data, offset, fields->window, want, error);
+                if (r < 0)
+                        return r;
+                fields->window_at = offset;
+                fields->window_size = want;
+        }
+        *ret = fields->window + (offset - fields->window_at);
+        return 0;
+}
+
+uint16_t patch_walk_section_at(PatchFields *fields, uint64_t address)
+{
+        return patch_elf_at_address(&fields->old_elf, address, &fields->hint_old_address);
+}
+
+void patch_walk_add(PatchFields *fields, const PatchReference *reference)
+{
+        if (fields->count < PATCH_REFERENCES)
+                fields->references[fields->count++] = *reference;
+}

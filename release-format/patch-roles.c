@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "patch-walk.h"
+
+#include "patch-frames.h"
+
+#include <elf.h>
+#include <string.h>
+
+/* Which scanner looks at which part of a file. */
+
+typedef struct RoleRow {
+        size_t (*scan)(PatchFields *fields, const PatchScan *scan);
+        unsigned step; /* records begin at multiples of it from the region's start; 0: found otherwise */
+} RoleRow;
+
+static const RoleRow role_rows[PATCH_ROLE_MAX] = {
+        [PATCH_ROLE_X86] = { patch_scan_x86, 0 },
+        [PATCH_ROLE_RELA] = { patch_scan_rela, PATCH_ELF_RELA_SIZE },
+        [PATCH_ROLE_SYMBOLS] = { patch_scan_symbols, PATCH_ELF_SYMBOL_SIZE },
+        [PATCH_ROLE_POINTERS] = { patch_scan_pointers, 8 },
+        [PATCH_ROLE_RELATIVES] = { patch_scan_relatives, 0 },
+        [PATCH_ROLE_DYNAMIC] = { patch_scan_dynamic, 16 },
+        [PATCH_ROLE_EH_FRAME] = { patch_scan_eh_frame, 0 },
+        [PATCH_ROLE_EH_FRAME_INDEX] = { patch_scan_eh_frame_index, 4 },
+        [PATCH_ROLE_JUMP_TABLES] = { patch_scan_jump_tables, 4 },
+        [PATCH_ROLE_ELF_HEADER] = { patch_scan_elf_header, PATCH_ELF_HEADER_SIZE },
+        [PATCH_ROLE_PROGRAM_TABLE] = { patch_scan_program_table, PATCH_ELF_PROGRAM_SIZE },
+        [PATCH_ROLE_SECTION_TABLE] = { patch_scan_section_table, PATCH_ELF_SECTION_SIZE },
+        [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
+};
+
+/* Instructions that are met in their middle come right after a few. */
+#define CODE_RUN_UP 32
+
+uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offset, Error *error)
+{
+        uint64_t step = role_rows[region->role].step;
+
+        if (region->role == PATCH_ROLE_RELATIVES)
+                step = region->stride;
+        if (region->role == PATCH_ROLE_EH_FRAME) {
+                if (!region->marks && patch_frames_mark(fields, region, error) < 0)
+                        return UINT64_MAX;
+                return patch_frames_sync(region, offset);
+        }
+        if (step == 0)
+                return offset - MIN_OF((uint64_t)CODE_RUN_UP, offset - region->start);
+        return offset - (offset - region->start) % step;
+}
+
+size_t patch_role_scan(PatchFields *fields, const PatchScan *scan)
+{
+        return role_rows[scan->region->role].scan(fields, scan);
+}
+
+/* Tables of the kernel whose entries hold distances: by their names, with the size of an entry and the
+ * columns, of 4 bytes each, that are distances. */
+typedef struct DistanceTable {
+        const char *name;
+        uint8_t stride, columns;
+} DistanceTable;
+
+static const DistanceTable distance_tables[] = {
+        { "__ksymtab", 12, 7 },
+        { "__ksymtab_gpl", 12, 7 },
+        { "__ex_table", 12, 3 },
+        { "__bug_table", 12, 3 },
+        { "__jump_table", 16, 3 },
+        { "__tracepoints_ptrs", 4, 1 },
+        { ".altinstructions", 12, 3 },
+        { ".call_sites", 4, 1 },
+        { ".ibt_endbr_seal", 4, 1 },
+        { ".orc_unwind_ip", 4, 1 },
+        { ".retpoline_sites", 4, 1 },
+        { ".return_sites", 4, 1 },
+        { ".smp_locks", 4, 1 },
+        { ".static_call_sites", 8, 3 },
+};
+
+static bool take_distance_table(const PatchSection *section, PatchRegion *region)
+{
+        for (size_t i = 0; i < ELEMENTS(distance_tables); i++)
+                if (strcmp(distance_tables[i].name, section->name) == 0) {
+                        region->role = PATCH_ROLE_RELATIVES;
+                        region->stride = distance_tables[i].stride;
+                        region->columns = distance_tables[i].columns;
+                        return true;
+                }
+        return false;
+}
+
+static PatchRole role_by_type(const PatchElf *elf, const PatchSection *section)
+{
+        switch (section->type) {
+        case SHT_RELA:
+                return elf->type == ET_REL ? PATCH_ROLE_NONE : PATCH_ROLE_RELA;
+        case SHT_SYMTAB:
+        case SHT_DYNSYM:
+                return PATCH_ROLE_SYMBOLS;
+        case SHT_DYNAMIC:
+                return PATCH_ROLE_DYNAMIC;
+        case SHT_INIT_ARRAY:
+        case SHT_FINI_ARRAY:
+        case SHT_PREINIT_ARRAY:
+                return elf->type == ET_REL ? PATCH_ROLE_NONE : PATCH_ROLE_POINTERS;
+        default:
+                return PATCH_ROLE_NONE;
+        }
+}
+
+static PatchRole role_of_data(const PatchFields *fields, const PatchSection *section)
+{
+        if (strcmp(section->name, ".eh_frame") == 0)
+                return PATCH_ROLE_EH_FRAME;
+        if (strcmp(section->name, ".eh_frame_hdr") == 0)
+                return PATCH_ROLE_EH_FRAME_INDEX;
+        if (section->flags & SHF_EXECINSTR)
+                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_X86 : PATCH_ROLE_NONE;
+        if (strcmp(section->name, ".rodata") == 0 && !fields->kernel && fields->old_elf.type == ET_DYN)
+                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_JUMP_TABLES : PATCH_ROLE_NONE;
+        if (section->flags & SHF_STRINGS)
+                return PATCH_ROLE_NONE;
+        return section->flags & SHF_WRITE || fields->kernel ? PATCH_ROLE_POINTERS : PATCH_ROLE_NONE;
+}
+
+static void choose_role(const PatchFields *fields, const PatchSection *section, PatchRegion *region)
+{
+        region->role = (uint8_t)role_by_type(&fields->old_elf, section);
+        if (region->role != PATCH_ROLE_NONE || fields->old_elf.type == ET_REL ||
+                        !(section->flags & SHF_ALLOC) || section->type != SHT_PROGBITS)
+                return;
+        if (fields->kernel && take_distance_table(section, region))
+                return;
+        region->role = (uint8_t)role_of_data(fields, section);
+}
+
+static int compare_regions(const void *a, const void *b)
+{
+        const PatchRegion *x = a, *y = b;
+
+        if (x->start != y->start)
+                return x->start < y->start ? -1 : 1;
+        return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static void add_region(PatchFields *fields, uint64_t start, uint64_t size, PatchRole role)
+{
+        fields->regions[fields->region_count++] = (PatchRegion){
+                .start = start, .end = start + size, .section = PATCH_NO_SECTION, .role = (uint8_t)role
+        };
+}
+
+/* What begins later gives way to what began before. */
+static void make_disjoint(PatchFields *fields)
+{
+        size_t kept = 0;
+        uint64_t end = 0;
+
+        qsort(fields->regions, fields->region_count, sizeof(PatchRegion), compare_regions);
+        for (size_t i = 0; i < fields->region_count; i++) {
+                PatchRegion region = fields->regions[i];
+
+                if (region.start < end || region.start >= region.end)
+                        continue;
+                end = region.end;
+                fields->regions[kept++] = region;
+        }
+        fields->region_count = kept;
+}
+
+int patch_regions_make(PatchFields *fields, Error *error)
+{
+        const PatchElf *elf = &fields->old_elf;
+        const bool loadable = elf->type != ET_REL;
+
+        fields->regions = calloc(elf->by_offset_count + 4, sizeof(PatchRegion));
+        if (!fields->regions)
+                return error_oom(error);
+        add_region(fields, 0, PATCH_ELF_HEADER_SIZE, PATCH_ROLE_ELF_HEADER);
+        if (loadable)
+                add_region(fields, elf->programs_at, (uint64_t)elf->program_count * PATCH_ELF_PROGRAM_SIZE,
+                                PATCH_ROLE_PROGRAM_TABLE);
+        add_region(fields, elf->sections_at, (uint64_t)elf->section_count * PATCH_ELF_SECTION_SIZE,
+                        PATCH_ROLE_SECTION_TABLE);
+        if (fields->kernel)
+                add_region(fields, elf->end_bytes, elf->file_size_bytes - elf->end_bytes,
+                                PATCH_ROLE_RELOCATION_LIST);
+        for (size_t i = 0; i < elf->by_offset_count; i++) {
+                const PatchSection *section = &elf->sections[elf->by_offset[i]];
+                PatchRegion region = { .start = section->offset,
+                        .end = section->offset + section->size_bytes,
+                        .section = elf->by_offset[i] };
+
+                choose_role(fields, section, &region);
+                if (region.role != PATCH_ROLE_NONE)
+                        fields->regions[fields->region_count++] = region;
+        }
+        make_disjoint(fields);
+        return 0;
+}

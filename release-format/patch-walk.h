@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Inside of patch-fields.h: regions of the old file, each with a role that says what in it refers to
+ * something; scanners, one for each role, that turn old bytes into references; and the rules by which a
+ * reference is foretold once it is its turn. Adding a kind of table is adding a role: a row in
+ * patch-roles.c and a scanner.
+ *
+ * A scanner sees old bytes only, has no state but what it keeps in the walk, and need not care about
+ * segments: the walk drops what lies outside of the present one, what overlaps, and what is out of order. */
+
+#include "patch-elf.h"
+#include "patch-map.h"
+
+#define PATCH_CHUNK 4096u     /* old bytes a scanner is asked for at a time */
+#define PATCH_LOOK_AHEAD 64u  /* that it may see beyond, unless the region ends */
+#define PATCH_REFERENCES 2048 /* that it may make of them */
+
+/* How a reference is foretold. With ADDRESS rules the field is target - base, where target is an address of
+ * the old space, and becomes (new target) - (new base). */
+typedef enum PatchRule {
+        PATCH_RULE_ABSOLUTE,    /* base 0 */
+        PATCH_RULE_RELATIVE,    /* base: the field's own address, plus `adjust` */
+        PATCH_RULE_SECTION,     /* base: the start of section `section`, less `adjust` */
+        PATCH_RULE_TABLE,       /* base: the address `start`, wherever that will be */
+        PATCH_RULE_INDEX,       /* an index of entries of PATCH_ELF_SYMBOL_SIZE in section `section` */
+        PATCH_RULE_SPAN,        /* a size of what begins at address `start` */
+        PATCH_RULE_SPAN_BEFORE, /* a size of what the reference before pointed to */
+        PATCH_RULE_BACK,        /* a distance in the file from its field back to what begins there */
+        PATCH_RULE_ROW,         /* of the section table: what the shape says */
+        PATCH_RULE_GIVEN,       /* `start` is what is foretold */
+        PATCH_RULE_MAX
+} PatchRule;
+
+typedef struct PatchReference {
+        uint64_t value; /* the field as it stands in the old file */
+        uint64_t start; /* for some rules */
+        uint32_t old_offset;
+        uint16_t section;
+        int8_t adjust;
+        uint8_t width, kind, rule;
+} PatchReference;
+
+typedef enum PatchRole {
+        PATCH_ROLE_NONE,
+        PATCH_ROLE_X86,
+        PATCH_ROLE_RELA,
+        PATCH_ROLE_SYMBOLS,
+        PATCH_ROLE_POINTERS,
+        PATCH_ROLE_RELATIVES,
+        PATCH_ROLE_DYNAMIC,
+        PATCH_ROLE_EH_FRAME,
+        PATCH_ROLE_EH_FRAME_INDEX,
+        PATCH_ROLE_JUMP_TABLES,
+        PATCH_ROLE_ELF_HEADER,
+        PATCH_ROLE_PROGRAM_TABLE,
+        PATCH_ROLE_SECTION_TABLE,
+        PATCH_ROLE_RELOCATION_LIST,
+        PATCH_ROLE_MAX
+} PatchRole;
+
+typedef struct PatchRegion {
+        uint64_t start, end; /* offsets in the old file */
+        uint16_t section;    /* PATCH_NO_SECTION for what is none */
+        uint8_t role;
+        uint8_t stride;  /* of RELATIVES: the size of an entry */
+        uint8_t columns; /* and which of its 4 bytes are such, bit by bit */
+        uint32_t *marks; /* owned; boundaries of records, see patch-frames.c */
+} PatchRegion;
+
+typedef struct PatchScan {
+        uint64_t at;          /* old offset of the first byte */
+        const uint8_t *bytes; /* from there */
+        size_t limit;         /* bytes that are asked for */
+        size_t available;     /* bytes that may be looked at; >= limit */
+        const PatchRegion *region;
+} PatchScan;
+
+struct PatchFields {
+        const PatchView *old_file;
+        PatchElf old_elf, new_elf;
+        PatchProjection *projection;
+        PatchLearned *learned;
+        PatchShared *shared;
+        const PatchSegment *segments;
+        size_t segment_count;
+        bool kernel;
+
+        PatchRegion *regions; /* in order, not overlapping */
+        size_t region_count;
+
+        /* Of the section of read-only data: a bit for each 4 bytes that code refers to. */
+        uint8_t *table_starts;
+        uint16_t table_section;
+        /* Of all data up to its last: a bit for each 8 bytes that is relocated. NULL when that is not known.
+         */
+        uint8_t *relocated;
+        uint64_t relocated_first, relocated_end; /* addresses */
+
+        uint64_t jump_table,
+                        jump_next; /* address of the jump table that is being scanned; where its scan is */
+        uint64_t cie_at;           /* offset of the common information entry that was read last, */
+        bool cie_has_lsda;         /* and whether its frames have language-specific data */
+        int failure;               /* of a scanner's own reading */
+
+        const PatchSegment *segment;
+        size_t region;      /* the one that is being scanned */
+        uint64_t scan_at;   /* where in it */
+        uint64_t taken_end; /* old offset behind the last field given out */
+        size_t next, count; /* of references */
+        PatchReference *references;
+
+        /* The field that was given out last. */
+        PatchReference current;
+        uint64_t target, new_base, foretold;
+
+        size_t hint_old_address, hint_old_offset, hint_new_offset, hint_project;
+
+        uint8_t *window;
+        uint64_t window_at;
+        size_t window_size;
+};
+
+/* Notes a reference; beyond PATCH_REFERENCES it is forgotten. */
+void patch_walk_add(PatchFields *fields, const PatchReference *reference);
+
+/* Old bytes [offset, offset + size), which lie in the file; size at most PATCH_CHUNK + PATCH_LOOK_AHEAD.
+ * They hold until the next call. */
+int patch_walk_bytes(PatchFields *fields, uint64_t offset, size_t size, const uint8_t **ret, Error *error);
+
+/* Whether an address of the old space lies in a section, and in which. */
+uint16_t patch_walk_section_at(PatchFields *fields, uint64_t address);
+
+/* The rows of the table of roles. Where scanning has to begin so that records are met from their start: at
+ * or before `offset`, within the region. */
+uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offset, Error *error);
+size_t patch_role_scan(PatchFields *fields, const PatchScan *scan);
+
+/* Cuts the old file into regions. */
+int patch_regions_make(PatchFields *fields, Error *error);
+
+/* Scanners: make references of the records that begin in [at, at + limit) and return how many bytes they
+ * took. 0: nothing more to be had in this region. */
+size_t patch_scan_x86(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_rela(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_symbols(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_pointers(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_relatives(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_dynamic(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_eh_frame(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_eh_frame_index(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_jump_tables(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_elf_header(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_program_table(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_section_table(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_relocation_list(PatchFields *fields, const PatchScan *scan);
