@@ -11,8 +11,9 @@ from harness.tap import Skip, need_root, run, test
 ENTER = """
 set -e
 root=$1 program=$2
-mount --bind "$root" "$root"
-for folder in usr proc; do mount --rbind "/$folder" "$root/$folder"; done
+# No mount from here on may be seen outside. (A chroot's own root is no mount, so it cannot be told that as a whole.)
+mount --make-private "$root"
+for folder in usr proc; do mount --make-rprivate --rbind "/$folder" "$root/$folder"; done
 mount --bind "$root/os-release" "$root/usr/lib/os-release"
 mount --bind "$(dirname "$program")" "$root/program"
 state=$root/var/lib/bascule/etc/7
@@ -44,7 +45,7 @@ def _make_root(world):
 
 
 def _inside(world, root, script):
-    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", root,
+    done = subprocess.run(["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ENTER, "sh", root,
                            world.program("update-engine/bascule"), script],
                           capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode == 32:
