@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define LABEL_BYTES 16   /* of what is referred to, that make the number */
+#define NEAR 2048u       /* bytes that a jump within a function spans */
 #define STRING_BYTES 256 /* as many of a string */
 
 typedef struct BlurField {
@@ -117,6 +118,12 @@ static uint32_t offset_of(PatchFields *fields, uint64_t address)
         return (uint32_t)(address - section->address + section->offset);
 }
 
+/* Jumps within a function stay as they are. */
+static bool is_near(uint64_t displacement)
+{
+        return (uint32_t)displacement + NEAR < 2 * NEAR;
+}
+
 static int take_field(Blur *blur, PatchFields *fields, const PatchField *field)
 {
         BlurField blurred = { .offset = (uint32_t)field->new_offset,
@@ -134,9 +141,9 @@ static int take_field(Blur *blur, PatchFields *fields, const PatchField *field)
         default:
                 break;
         }
-        if (field->kind == PATCH_KIND_BRANCH) {
-                blurred.label = 0;
-        } else if (is_list(fields, field->kind)) {
+        if (field->kind == PATCH_KIND_BRANCH && is_near(fields->current.value))
+                return 0;
+        if (is_list(fields, field->kind)) {
                 blurred.label = distance_label(blur, fields);
         } else {
                 blurred.target = offset_of(fields, fields->target);
