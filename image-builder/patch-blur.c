@@ -197,7 +197,7 @@ int patch_blur(uint8_t *bytes, size_t size, Error *error)
         _cleanup_buffer_ Buffer shape = BUFFER_WITH_CAP(PATCH_SHAPE_MAX);
         _cleanup_(patch_fields_freep) PatchFields *fields = NULL;
         Blur blur = { .bytes = bytes, .size = size, .last_region = SIZE_MAX };
-        int r = patch_fields_describe(&view, &view, &shape, error);
+        int r = patch_fields_describe(&view, &view, &whole, 1, &shape, error);
 
         if (r <= 0)
                 return r;

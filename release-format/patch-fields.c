@@ -73,12 +73,15 @@ static bool is_understood(const PatchElf *elf)
                (elf->machine == EM_X86_64 || elf->machine == EM_AARCH64);
 }
 
-int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, Buffer *ret, Error *error)
+int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, const PatchSegment *segments,
+                size_t count, Buffer *ret, Error *error)
 {
         _cleanup_(patch_elf_done) PatchElf old_elf = { 0 }, new_elf = { 0 };
         _cleanup_buffer_ Buffer shape = BUFFER_WITH_CAP(PATCH_SHAPE_MAX);
         int r = patch_elf_read(old_file, &old_elf, error);
 
+        (void)segments;
+        (void)count;
         if (r <= 0 || !is_understood(&old_elf))
                 return MIN_OF(r, 0);
         r = patch_elf_read(new_file, &new_elf, error);

@@ -92,7 +92,8 @@ DEFINE_CLEANUP(PatchShared *, patch_shared_free)
 /* For the encoder: appends the shape of the new file, which prediction needs (its sections, coded against
  * the old ones). 1, or 0 with nothing appended when the files hold nothing that can be predicted. A file
  * that is not understood is no error. The shape is not compressed. */
-int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, Buffer *ret, Error *error);
+int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, const PatchSegment *segments,
+                size_t count, Buffer *ret, Error *error);
 
 /* Prepares the walk of one file. Borrows all that it is given until patch_fields_free(). -EBADMSG with
  * ERROR_CORRUPT for a shape or for segments that cannot be; else what reading the view, or memory, gave. */
