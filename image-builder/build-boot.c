@@ -55,13 +55,29 @@ static int make_command_line(const Build *build, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Of the file as it is in the end. */
+static int write_hash(const CacheEntry *entry, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(entry, BUILD_UKI_FILE);
+        _cleanup_fd_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        uint8_t hash[SHA256_SIZE];
+        uint64_t size;
+        int r = fd < 0 ? -errno : fd_size(fd, &size);
+
+        if (r >= 0)
+                r = sha256_of_fd(fd, 0, size, hash);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path ? path : BUILD_UKI_FILE,
+                                strerror(-r));
+        return build_entry_write(entry, "uki-sha256", hash, sizeof(hash), error);
+}
+
 int build_uki(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *stub = NULL, *osrel = NULL, *cmdline = NULL, *initrd = NULL, *kernel = NULL,
                             *release = NULL;
         _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(UKI_MAX);
         UkiParts parts = { 0 };
-        uint8_t hash[SHA256_SIZE];
         size_t release_size;
         int r = file_read(AT_FDCWD, STUB_PATH, STUB_MAX, &stub, &parts.stub_size);
 
@@ -95,7 +111,8 @@ int build_uki(Build *build, const CacheEntry *entry, Error *error)
         r = uki_write(&parts, &image, error);
         if (r < 0)
                 return r;
-        sha256_of(image.data, image.size, hash);
         r = build_entry_write(entry, BUILD_UKI_FILE, image.data, image.size, error);
-        return r < 0 ? r : build_entry_write(entry, "uki-sha256", hash, sizeof(hash), error);
+        if (r >= 0)
+                r = build_sign(build, entry, error);
+        return r < 0 ? r : write_hash(entry, error);
 }

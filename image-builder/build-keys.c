@@ -34,13 +34,16 @@ static void key_of_packages(Build *build, CacheKey *key)
 
 static int key_of_disk(Build *build, CacheKey *key, Error *error)
 {
+        int r;
+
         cache_key_add_text(key, "id", build->recipe->image_id);
         cache_key_add_text(key, "version", build->recipe->version);
         cache_key_add_number(key, "epoch", (uint64_t)build->epoch);
         cache_key_add_number(key, "esp", build->recipe->esp_size_bytes);
         cache_key_add_number(key, "slot", build->recipe->slot_size_bytes);
         cache_key_add_number(key, "var", build->recipe->var_size_bytes);
-        return cache_key_add_file(key, "boot-loader", BOOT_LOADER_PATH, error);
+        r = build_key_of_enrolment(build, key, error);
+        return r < 0 ? r : cache_key_add_file(key, "boot-loader", BOOT_LOADER_PATH, error);
 }
 
 static int key_of_initrd(Build *build, CacheKey *key, Error *error)
@@ -82,6 +85,8 @@ int build_key(Build *build, BuildStep step, Error *error)
         case BUILD_UKI:
                 cache_key_add_list(key, "command-line", build->recipe->command_line);
                 r = cache_key_add_file(key, "stub", STUB_PATH, error);
+                if (r >= 0)
+                        r = build_key_of_signing(build, key, error);
                 break;
         case BUILD_DISK:
                 r = key_of_disk(build, key, error);

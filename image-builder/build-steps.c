@@ -216,6 +216,7 @@ static int make_disk(Build *build, const char *path, Error *error)
         _cleanup_free_ char *root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
         _cleanup_free_ char *verity = cache_entry_file(&build->entries[BUILD_VERITY], BUILD_VERITY_FILE);
         _cleanup_free_ char *uki = cache_entry_file(&build->entries[BUILD_UKI], BUILD_UKI_FILE);
+        _cleanup_free_ char *boot_loader = build_boot_loader_path(build);
         _cleanup_cache_entry_ CacheEntry scratch = CACHE_ENTRY_NONE;
         _cleanup_free_ char *log_path = NULL;
         _cleanup_fd_ int log_fd = -1;
@@ -224,14 +225,15 @@ static int make_disk(Build *build, const char *path, Error *error)
                 .root_path = root,
                 .verity_path = verity,
                 .uki_path = uki,
-                .boot_loader_path = BOOT_LOADER_PATH,
+                .boot_loader_path = boot_loader,
+                .enroll_folder = build->enroll_folder,
                 .root_size_bytes = build->root_size_bytes,
                 .verity_size_bytes = build->verity_size_bytes,
                 .uki_size_bytes = build->uki_size_bytes,
                 .epoch = build->epoch };
         int r;
 
-        if (!root || !verity || !uki)
+        if (!root || !verity || !uki || !boot_loader)
                 return error_oom(error);
         memcpy(parts.root_hash, build->root_hash, SHA256_SIZE);
         (void)snprintf(log_name, sizeof(log_name), "disk-%.16s", build->keys[BUILD_DISK].text);

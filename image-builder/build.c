@@ -283,6 +283,7 @@ static void build_done(Build *build)
         }
         if (build->is_composed)
                 composition_done(&build->composition);
+        image_signer_free(build->signer);
         sources_free(build->sources);
         cache_close(build->cache);
         progress_free(build->progress);
@@ -293,8 +294,10 @@ static void build_done(Build *build)
 static int run(Build *build, BuildResult *ret, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
-        int r = open_output(build, build->options->output, error);
+        int r = build_open_signing(build, error);
 
+        if (r >= 0)
+                r = open_output(build, build->options->output, error);
         if (r >= 0)
                 r = cache_open(build->options->cache, &build->cache, error);
         if (r >= 0)

@@ -20,6 +20,7 @@
 #include "cache.h"
 #include "compose.h"
 #include "image-info.h"
+#include "image-signer.h"
 #include "progress.h"
 #include "recipe.h"
 #include "sources.h"
@@ -29,6 +30,7 @@
 #define BUILD_UKI_FILE "uki.efi"
 #define BUILD_DISK_FILE "disk.raw"
 #define BUILD_QCOW2_FILE "disk.qcow2"
+#define BUILD_BOOT_LOADER_FILE "systemd-boot.efi" /* signed; beside the UKI in the cache */
 
 #define STUB_PATH "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 #define BOOT_LOADER_PATH "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
@@ -38,6 +40,10 @@ typedef struct BuildOptions {
         const char *cache;       /* NULL: the user's */
         const char *mirror;      /* NULL: the recipe's or apt's */
         const char *engine_root; /* "/" */
+
+        /* For Secure Boot; NULL: what the recipe says. */
+        const char *secure_boot_key, *secure_boot_certificate, *secure_boot_enroll;
+        PassphraseSource passphrase; /* of keys that sign images */
 } BuildOptions;
 
 typedef enum BuildStep {
@@ -85,6 +91,9 @@ typedef struct Build {
         Composition composition;
         bool is_composed;
 
+        ImageSigner *signer;       /* NULL: images are not signed */
+        const char *enroll_folder; /* keys for firmware to enrol; NULL: none */
+
         /* Known once the steps before have run. */
         uint8_t salt[SHA256_SIZE], root_hash[SHA256_SIZE], root_sha256[SHA256_SIZE], uki_sha256[SHA256_SIZE];
         uint64_t root_size_bytes, verity_size_bytes, uki_size_bytes;
@@ -110,5 +119,13 @@ int build_entry_write(
                 const CacheEntry *entry, const char *name, const void *data, size_t size, Error *error);
 int build_entry_read(const CacheEntry *entry, const char *name, size_t cap_bytes, char **ret,
                 size_t *ret_size, Error *error);
+
+/* build-signing.c: opens the keys, adds to cache keys what signatures and enrolment depend on, signs the files
+ * of a growing UKI entry and adds the boot loader, and tells which boot loader goes to the disk. */
+int build_open_signing(Build *build, Error *error);
+int build_key_of_signing(Build *build, CacheKey *key, Error *error);
+int build_key_of_enrolment(Build *build, CacheKey *key, Error *error);
+int build_sign(Build *build, const CacheEntry *entry, Error *error);
+char *build_boot_loader_path(const Build *build);
 
 int build_fill_info(Build *build, ImageInfo **ret, Error *error);

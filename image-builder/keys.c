@@ -2,6 +2,7 @@
 #include "keys.h"
 
 #include "file.h"
+#include "private-key.h"
 #include "sha256.h"
 #include "strv.h"
 #include "token-key.h"
@@ -36,18 +37,9 @@ static void pkey_freep(EVP_PKEY **key)
         EVP_PKEY_free(*key);
 }
 
-static int get_passphrase(void *data, const char *name, Buffer *ret, Error *error)
-{
-        return passphrase_get(data, name, false, ret, error);
-}
-
 static int load_private(KeyRing *ring, Key *key, Error *error)
 {
-        if (key->private)
-                return 0;
-        if (token_key_is_uri(key->reference))
-                return token_key_load(key->reference, &ring->passphrase, &key->private, error);
-        return tuf_private_key_read(key->reference, get_passphrase, &ring->passphrase, &key->private, error);
+        return key->private ? 0 : private_key_load(key->reference, &ring->passphrase, &key->private, error);
 }
 
 /* "DIR/NAME.pem" -> "DIR/NAME.pub". */

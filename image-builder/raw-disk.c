@@ -5,6 +5,7 @@
 #include "file.h"
 #include "layout.h"
 #include "process.h"
+#include "secure-boot-keys.h"
 #include "sparse.h"
 #include "uuid.h"
 
@@ -14,6 +15,7 @@
 #define ESP_OVERHEAD (4 * MIB)           /* two FATs, loader and folders */
 #define FAT_EPOCH_MIN INT64_C(315532800) /* 1980: the first year of FAT */
 #define LOADER_CONF "timeout 0\neditor no\n"
+#define LOADER_CONF_ENROLL "secure-boot-enroll force\n"
 
 /* So that what this machine's /etc/mke2fs.conf says does not matter. */
 #define MKE2FS_CONF                                                                                         \
@@ -102,6 +104,26 @@ static int copy_to_esp(const char *esp, const char *source, const char *target,
                         (const char *const[]){ "mcopy", "-i", esp, source, target, NULL }, options, error);
 }
 
+/* Where systemd-boot looks for keys when the firmware is in setup mode. */
+static int add_enrolment(
+                const RawDiskParts *parts, const char *esp, const ProcessOptions *options, Error *error)
+{
+        int r = process_check((const char *const[]){ "mmd", "-i", esp, "::/loader/keys",
+                                              "::/loader/keys/auto", NULL },
+                        options, error);
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(secure_boot_variables); i++) {
+                const char *name = secure_boot_variables[i];
+                _cleanup_free_ char *source =
+                                string_format("%s/%s" SECURE_BOOT_AUTH_SUFFIX, parts->enroll_folder, name);
+                _cleanup_free_ char *target =
+                                string_format("::/loader/keys/auto/%s" SECURE_BOOT_AUTH_SUFFIX, name);
+
+                r = source && target ? copy_to_esp(esp, source, target, options, error) : error_oom(error);
+        }
+        return r;
+}
+
 static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf,
                 const ProcessOptions *options, Error *error)
 {
@@ -129,6 +151,8 @@ static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf
                                 error);
         if (r >= 0)
                 r = copy_to_esp(esp, conf, "::/loader/loader.conf", options, error);
+        if (r >= 0 && parts->enroll_folder)
+                r = add_enrolment(parts, esp, options, error);
         return r < 0 ? r : copy_to_esp(esp, parts->uki_path, target, options, error);
 }
 
@@ -155,7 +179,8 @@ static int make_esp(
                                                   "-n", "ESP", "-i", serial, esp, NULL },
                                 &options, error);
         if (r >= 0)
-                r = write_text(conf, LOADER_CONF, error);
+                r = write_text(conf, parts->enroll_folder ? LOADER_CONF LOADER_CONF_ENROLL : LOADER_CONF,
+                                error);
         return r < 0 ? r : fill_esp(parts, esp, conf, &options, error);
 }
 

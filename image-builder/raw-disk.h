@@ -11,6 +11,7 @@
 typedef struct RawDiskParts {
         const Recipe *recipe; /* sizes and names */
         const char *root_path, *verity_path, *uki_path, *boot_loader_path;
+        const char *enroll_folder; /* with keys that firmware in setup mode enrols (secure-boot-keys.h); NULL */
         uint64_t root_size_bytes, verity_size_bytes, uki_size_bytes;
         uint8_t root_hash[SHA256_SIZE];
         int64_t epoch;

@@ -141,6 +141,10 @@ int recipe_format(const Recipe *recipe, char **ret)
         put_size(&writer, "SlotSize", recipe->slot_size_bytes);
         put_size(&writer, "VarSize", recipe->var_size_bytes);
         put_words(&writer, "Formats", recipe->formats);
+        section(&writer, "SecureBoot");
+        put(&writer, "Key", recipe->secure_boot_key);
+        put(&writer, "Certificate", recipe->secure_boot_certificate);
+        put(&writer, "Enroll", recipe->secure_boot_enroll);
         section(&writer, "Update");
         put_words(&writer, "Repository", recipe->repositories);
         put(&writer, "Channel", recipe->channel);

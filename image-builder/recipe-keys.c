@@ -3,6 +3,7 @@
 #include "ini.h"
 #include "recipe.h"
 #include "strv.h"
+#include "token-key.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -122,6 +123,13 @@ static int set_host_path(void *data, const IniKey *key, const char *value, IniPl
         free(*MEMBER(char *, data, key));
         *MEMBER(char *, data, key) = path;
         return 0;
+}
+
+/* A private key: a file, or a token's URI as it is. */
+static int set_key(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
+{
+        return token_key_is_uri(value) ? ini_set_string(data, key, value, place, error)
+                                       : set_host_path(data, key, value, place, error);
 }
 
 /* SOURCE:PATH[:MODE[:OWNER[:GROUP]]] */
@@ -453,6 +461,9 @@ const IniKey recipe_keys[] = {
         KEY("Disk", "SlotSize", ini_set_size, slot_size_bytes),
         KEY("Disk", "VarSize", ini_set_size, var_size_bytes),
         KEY("Disk", "Formats", set_whole_list, formats),
+        KEY("SecureBoot", "Key", set_key, secure_boot_key),
+        KEY("SecureBoot", "Certificate", set_host_path, secure_boot_certificate),
+        KEY("SecureBoot", "Enroll", set_host_path, secure_boot_enroll),
         KEY("Update", "Repository", ini_set_words, repositories),
         KEY("Update", "Channel", ini_set_string, channel),
         KEY("Update", "TrustedRoot", set_host_path, trusted_root),

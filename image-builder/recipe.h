@@ -78,6 +78,10 @@ typedef struct Recipe {
         char **repositories;
         char *channel, *trusted_root;
 
+        /* [SecureBoot]; NULL: not signed, nothing enrolled */
+        char *secure_boot_key; /* a file or a "pkcs11:" URI */
+        char *secure_boot_certificate, *secure_boot_enroll;
+
         /* While it is read. */
         unsigned include_depth;
 } Recipe;

@@ -3,6 +3,7 @@
 
 #include "file.h"
 #include "payload-make.h"
+#include "pe-image.h"
 #include "strv.h"
 #include "verity.h"
 
@@ -98,6 +99,20 @@ int release_check_images(const ReleaseRequest *request, const ImageInfo *info, E
         }
         progress_end(request->progress, "as built");
         return 0;
+}
+
+int release_read_signatures(
+                const ReleaseRequest *request, const ImageInfo *info, ImageSignatures *ret, Error *error)
+{
+        _cleanup_fd_ int fd = -1;
+        Error reason = { 0 };
+        int r = release_open_image(request->folder, info, IMAGE_UKI, &fd, error);
+
+        if (r < 0)
+                return r;
+        r = pe_image_read_signatures(fd, ret, &reason);
+        /* What cannot be judged boots where nobody judges. */
+        return r < 0 && r != -EBADMSG ? error_set(error, reason.code, -r, "%s", reason.message) : 0;
 }
 
 static void show_progress(void *data, uint64_t done_bytes)

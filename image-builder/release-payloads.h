@@ -11,6 +11,10 @@ int release_check_images(const ReleaseRequest *request, const ImageInfo *info, E
 /* Opens an image that image.json describes. ERROR_CORRUPT when it has another length. */
 int release_open_image(const char *folder, const ImageInfo *info, ImageKind kind, int *ret, Error *error);
 
+/* What firmware under Secure Boot will judge the UKI by. Stays unknown for a file that is no EFI program. */
+int release_read_signatures(
+                const ReleaseRequest *request, const ImageInfo *info, ImageSignatures *ret, Error *error);
+
 /* Makes, or finds from an earlier run and proves again, the full payload of one image, and describes image
  * and payload for the manifest. *ret_files is a strv of their paths on this machine, in the same order. */
 int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,

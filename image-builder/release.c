@@ -346,6 +346,9 @@ static int prepare_full(const ReleaseRequest *request, Preparation *preparation,
 {
         int r = describe_image(preparation->info, request->notes, &preparation->fresh, error);
 
+        if (r >= 0)
+                r = release_read_signatures(request, preparation->info,
+                                &preparation->fresh->images[IMAGE_UKI].signatures, error);
         for (ImageKind kind = 0; r >= 0 && kind < IMAGE_KIND_MAX; kind++)
                 r = release_make_payloads(request, preparation->info, kind,
                                 &preparation->fresh->images[kind], &preparation->files[kind], error);

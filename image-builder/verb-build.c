@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "hex.h"
+#include "key-options.h"
 #include "options.h"
 #include "strv.h"
 #include "verbs.h"
@@ -127,6 +128,14 @@ int verb_build(int argc, char **argv)
                                 "Keep finished steps here (~/.cache/bascule)" },
                 { "engine-root", 0, OPTION_STRING, &a.build.engine_root, "DIR",
                                 "Take the engine from this installation (/)" },
+                { "secure-boot-key", 0, OPTION_STRING, &a.build.secure_boot_key, "KEY",
+                                "Sign kernel image and boot loader with this key (a file, or a pkcs11: "
+                                "URI)" },
+                { "secure-boot-certificate", 0, OPTION_STRING, &a.build.secure_boot_certificate, "FILE",
+                                "Certificate of that key" },
+                { "secure-boot-enroll", 0, OPTION_STRING, &a.build.secure_boot_enroll, "DIR",
+                                "Let firmware in setup mode enrol the keys of this folder" },
+                PASSPHRASE_OPTIONS(a.build.passphrase),
                 { "json", 0, OPTION_FLAG, &a.json, NULL, "Print what was made as JSON" },
                 { 0 },
         };

@@ -4,6 +4,7 @@
 #include "key-options.h"
 #include "key-show.h"
 #include "repository.h"
+#include "secure-boot-keys.h"
 #include "strv.h"
 #include "tuf-metadata.h"
 #include "verbs.h"
@@ -246,6 +247,20 @@ static int run_root_publish(const char *folder, char **words, KeysOptions *keys,
         return r;
 }
 
+static int run_secure_boot(const char *folder, char **words _unused_, KeysOptions *keys, Error *error)
+{
+        const SecureBootKeyOptions options = { .is_encrypted = keys->ceremony.is_encrypted,
+                .passphrase = &keys->passphrase };
+        int r = secure_boot_keys_init(folder, &options, error);
+
+        if (r >= 0)
+                printf("Keys for Secure Boot are in %s. Keep PK.pem and KEK.pem offline; sign with\n"
+                       "bascule-image build --secure-boot-key %s/db.pem --secure-boot-certificate "
+                       "%s/db.crt\n",
+                                folder, folder, folder);
+        return r;
+}
+
 typedef struct KeysWord {
         const char *name;
         int (*run)(const char *folder, char **words, KeysOptions *keys, Error *error);
@@ -259,6 +274,7 @@ static const KeysWord keys_words[] = {
         { "revoke", run_revoke, true },
         { "root-next", run_root_next, false },
         { "root-publish", run_root_publish, false },
+        { "secure-boot", run_secure_boot, false },
 };
 
 static int run(char **arguments, int count, KeysOptions *keys, Error *error)
@@ -276,7 +292,7 @@ static int run(char **arguments, int count, KeysOptions *keys, Error *error)
         return error_set(error, ERROR_USAGE, EINVAL,
                         "\"keys\" takes one of: init DIR, show DIR, rotate DIR ROLE, revoke DIR KEYID..., "
                         "root-next DIR, "
-                        "root-publish DIR");
+                        "root-publish DIR, secure-boot DIR");
 }
 
 int verb_keys(int argc, char **argv)
@@ -307,7 +323,8 @@ int verb_keys(int argc, char **argv)
         r = options_parse(argc, argv, options, &arguments, &count, &is_help, &error);
         if (r >= 0 && is_help) {
                 options_print_help(PROGRAM_NAME,
-                                "keys init|show|rotate|revoke|root-next|root-publish DIR [OPTION...]",
+                                "keys init|show|rotate|revoke|root-next|root-publish|secure-boot DIR "
+                                "[OPTION...]",
                                 "Makes signing keys and the root metadata that says what each may sign, and "
                                 "changes them "
                                 "over time.",

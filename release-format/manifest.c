@@ -58,6 +58,7 @@ Manifest *manifest_free(Manifest *manifest)
                 for (size_t j = 0; j < image->payload_count; j++)
                         free(image->payloads[j].path);
                 free(image->payloads);
+                image_signatures_done(&image->signatures);
         }
         free(manifest->image_id);
         free(manifest->version);
@@ -180,6 +181,14 @@ static int get_verity(const json_t *json, VerityParameters *ret, Error *error)
         return json_get_hex(verity, "root-hash", ret->root_hash, SHA256_SIZE, error);
 }
 
+static int get_signatures(const json_t *json, ImageSignatures *ret, Error *error)
+{
+        json_t *object;
+        int r = json_get_object(json, "secure-boot", &object, error);
+
+        return r < 0 ? r : image_signatures_parse(object, ret, error);
+}
+
 static int get_image(const json_t *images, ImageKind kind, ManifestImage *ret, Error *error)
 {
         json_t *json;
@@ -191,6 +200,8 @@ static int get_image(const json_t *images, ImageKind kind, ManifestImage *ret, E
                 r = json_get_hex(json, "sha256", ret->sha256, SHA256_SIZE, error);
         if (r >= 0 && kind == IMAGE_ROOT)
                 r = get_verity(json, &ret->verity, error);
+        if (r >= 0 && kind == IMAGE_UKI && json_object_get(json, "secure-boot"))
+                r = get_signatures(json, &ret->signatures, error);
         if (r < 0)
                 return r;
         if (ret->size_bytes == 0 || ret->size_bytes > IMAGE_SIZE_MAX ||
@@ -312,6 +323,9 @@ static json_t *image_json(const ManifestImage *image, ImageKind kind)
                                                         hex_json(image->verity.root_hash, SHA256_SIZE))) < 0)
                 return json_decref(payloads), NULL;
         if (json_object_set_new(json, "payloads", payloads) < 0)
+                return NULL;
+        if (image->signatures.is_known &&
+                        json_object_set_new(json, "secure-boot", image_signatures_json(&image->signatures)) < 0)
                 return NULL;
         return TAKE_PTR(json);
 }

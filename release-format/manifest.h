@@ -7,6 +7,7 @@
  * bounded, every string is checked. */
 
 #include "error.h"
+#include "image-signatures.h"
 #include "sha256.h"
 #include "version-order.h"
 
@@ -49,6 +50,7 @@ typedef struct ManifestImage {
         uint64_t size_bytes; /* of the image; the root's is a multiple of 4096 */
         uint8_t sha256[SHA256_SIZE];
         VerityParameters verity;    /* root only */
+        ImageSignatures signatures; /* UKI only: what Secure Boot will judge; older releases do not say */
         PayloadReference *payloads; /* the full one is always there and comes first */
         size_t payload_count;
 } ManifestImage;

@@ -17,6 +17,10 @@
         "\",\"architecture\":\"x86-64\",\"minimum-engine\":1,"                                              \
         "\"notes\":\"n\",\"images\":{\"root\":" root ",\"uki\":" uki "}}"
 #define UKI IMAGE("7", REFERENCE("payloads/u", ""))
+#define SIGNED_BY(signatures)                                                                               \
+        MANIFEST_WITH("1", IMAGE("4096", REFERENCE("payloads/a", "")),                                      \
+                        "{\"size\":7,\"sha256\":\"" HASH "\",\"secure-boot\":" signatures                   \
+                        ",\"payloads\":[" REFERENCE("payloads/u", "") "]}")
 #define ROOT(size, payloads) MANIFEST_WITH("1", IMAGE(size, payloads), UKI)
 
 static const char sample[] = ROOT("8192", REFERENCE("payloads/a", "") "," REFERENCE("payloads/b", FROM));
@@ -41,6 +45,26 @@ TEST(format_and_parse_agree)
         CHECK_EQ(again->images[IMAGE_ROOT].verity.salt_size, 2);
         CHECK_EQ(again->images[IMAGE_ROOT].verity.root_hash[0], 0x11);
         CHECK_EQ(again->images[IMAGE_UKI].size_bytes, 7);
+}
+
+TEST(signatures_of_the_uki_are_kept)
+{
+        static const char text[] = SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":[\"3082aa\",\"30\"]}");
+        _cleanup_(manifest_freep) Manifest *manifest = NULL, *again = NULL, *silent = NULL;
+        _cleanup_free_ char *formatted = NULL;
+        const ImageSignatures *signatures;
+
+        CHECK_OK(parse(text, &manifest, NULL));
+        CHECK_OK(manifest_format(manifest, &formatted, NULL));
+        CHECK_OK(parse(formatted, &again, NULL));
+        signatures = &again->images[IMAGE_UKI].signatures;
+        CHECK(signatures->is_known);
+        CHECK_EQ(signatures->digest[1], 0x23);
+        CHECK_EQ(signatures->count, 2);
+        CHECK_EQ(signatures->items[0].size, 3);
+        CHECK_MEM(signatures->items[0].data, "\x30\x82\xaa", 3);
+        CHECK_OK(parse(sample, &silent, NULL));
+        CHECK(!silent->images[IMAGE_UKI].signatures.is_known);
 }
 
 TEST(the_delta_is_chosen_only_for_exactly_its_source)
@@ -90,6 +114,16 @@ TEST(texts_that_break_a_rule_are_refused)
                                 ROOT("4096", "{\"path\":\"payloads/a\",\"size\":1000,\"sha256\":\"" HASH
                                              "\",\"index-size\":1001,\"index-sha256\":\"" HASH
                                              "\",\"memory\":1}") },
+                { "signatures without a digest", SIGNED_BY("{\"signatures\":[]}") },
+                { "a digest that is short", SIGNED_BY("{\"digest\":\"00\",\"signatures\":[]}") },
+                { "no signatures", SIGNED_BY("{\"digest\":\"" HASH "\"}") },
+                { "an empty signature", SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":[\"\"]}") },
+                { "a signature that is no text", SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":[1]}") },
+                { "a signature not in hexadecimal",
+                                SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":[\"30x0\"]}") },
+                { "half a byte", SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":[\"300\"]}") },
+                { "five signatures", SIGNED_BY("{\"digest\":\"" HASH "\",\"signatures\":"
+                                               "[\"30\",\"30\",\"30\",\"30\",\"30\"]}") },
                 { "short hash", ROOT("4096", "{\"path\":\"payloads/a\",\"size\":1000,\"sha256\":\"00"
                                              "\",\"index-size\":100,\"index-sha256\":\"" HASH
                                              "\",\"memory\":1}") },
