@@ -2,6 +2,7 @@
 #include "patch-fields.h"
 
 #include "bytes.h"
+#include "patch-reloc.h"
 #include "patch-shape.h"
 #include "patch-walk.h"
 
@@ -11,10 +12,6 @@
 #define WINDOW_SIZE (64 * KIB)
 #define TABLE_SECTION_MAX (16 * MIB) /* read-only data in which jump tables are looked for */
 #define RELOCATED_MAX (64 * MIB)     /* span of data that is told apart by its relocations */
-
-struct PatchShared {
-        PatchLearned *learned;
-};
 
 PatchShared *patch_shared_new(void)
 {
@@ -57,7 +54,8 @@ uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_by
                (PATCH_SECTIONS_MAX + 4) * sizeof(PatchRegion) +
                patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
                MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
-               MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 + 2048;
+               MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 +
+               MIN_OF(old_size_bytes / 12, 512 * KIB) + 2048;
 }
 
 static bool is_kernel(const PatchElf *elf)
@@ -188,7 +186,9 @@ static int prepare(PatchFields *fields, uint64_t new_size, const uint8_t *shape,
         r = patch_regions_make(fields, error);
         if (r >= 0)
                 r = prepare_tables(fields, error);
-        return r < 0 ? r : prepare_relocated(fields, error);
+        if (r >= 0)
+                r = prepare_relocated(fields, error);
+        return r < 0 ? r : patch_reloc_prepare(fields, error);
 }
 
 int patch_fields_new(const PatchView *old_file, uint64_t new_size_bytes, const PatchSegment *segments,
@@ -221,6 +221,7 @@ PatchFields *patch_fields_free(PatchFields *fields)
         free(fields->regions);
         free(fields->table_starts);
         free(fields->relocated);
+        free(fields->symbol_sections);
         free(fields->references);
         free(fields->window);
         (void)patch_learned_free(fields->learned);

@@ -26,6 +26,10 @@ static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_ELF_HEADER] = { patch_scan_elf_header, PATCH_ELF_HEADER_SIZE },
         [PATCH_ROLE_PROGRAM_TABLE] = { patch_scan_program_table, PATCH_ELF_PROGRAM_SIZE },
         [PATCH_ROLE_SECTION_TABLE] = { patch_scan_section_table, PATCH_ELF_SECTION_SIZE },
+        [PATCH_ROLE_RELOC] = { patch_scan_reloc, PATCH_ELF_RELA_SIZE },
+        [PATCH_ROLE_CHECKSUMS] = { patch_scan_checksums, 0 },
+        [PATCH_ROLE_MODULE_INFO] = { patch_scan_module_info, 0 },
+        [PATCH_ROLE_REPEATED] = { patch_scan_repeated, 4 },
         [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
 };
 
@@ -36,7 +40,7 @@ uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offs
 {
         uint64_t step = role_rows[region->role].step;
 
-        if (region->role == PATCH_ROLE_RELATIVES)
+        if (region->stride > 0)
                 step = region->stride;
         if (region->role == PATCH_ROLE_EH_FRAME) {
                 if (!region->marks && patch_frames_mark(fields, region, error) < 0)
@@ -55,35 +59,45 @@ size_t patch_role_scan(PatchFields *fields, const PatchScan *scan)
 
 /* Tables of the kernel whose entries hold distances: by their names, with the size of an entry and the
  * columns, of 4 bytes each, that are distances. */
-typedef struct DistanceTable {
+typedef struct NamedTable {
         const char *name;
-        uint8_t stride, columns;
-} DistanceTable;
+        uint8_t role, stride, columns;
+} NamedTable;
 
-static const DistanceTable distance_tables[] = {
-        { "__ksymtab", 12, 7 },
-        { "__ksymtab_gpl", 12, 7 },
-        { "__ex_table", 12, 3 },
-        { "__bug_table", 12, 3 },
-        { "__jump_table", 16, 3 },
-        { "__tracepoints_ptrs", 4, 1 },
-        { ".altinstructions", 12, 3 },
-        { ".call_sites", 4, 1 },
-        { ".ibt_endbr_seal", 4, 1 },
-        { ".orc_unwind_ip", 4, 1 },
-        { ".retpoline_sites", 4, 1 },
-        { ".return_sites", 4, 1 },
-        { ".smp_locks", 4, 1 },
-        { ".static_call_sites", 8, 3 },
+static const NamedTable linked_tables[] = {
+        { "__ksymtab", PATCH_ROLE_RELATIVES, 12, 7 },
+        { "__ksymtab_gpl", PATCH_ROLE_RELATIVES, 12, 7 },
+        { "__ex_table", PATCH_ROLE_RELATIVES, 12, 3 },
+        { "__bug_table", PATCH_ROLE_RELATIVES, 12, 3 },
+        { "__jump_table", PATCH_ROLE_RELATIVES, 16, 3 },
+        { "__tracepoints_ptrs", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".altinstructions", PATCH_ROLE_RELATIVES, 12, 3 },
+        { ".call_sites", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".ibt_endbr_seal", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".orc_unwind_ip", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".retpoline_sites", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".return_sites", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".smp_locks", PATCH_ROLE_RELATIVES, 4, 1 },
+        { ".static_call_sites", PATCH_ROLE_RELATIVES, 8, 3 },
 };
 
-static bool take_distance_table(const PatchSection *section, PatchRegion *region)
+/* What modules hold, linked or not, and the kernel's own checksums. */
+static const NamedTable module_tables[] = {
+        { "__versions", PATCH_ROLE_CHECKSUMS, 64, 0 },
+        { "__kcrctab", PATCH_ROLE_CHECKSUMS, 4, 0 },
+        { "__kcrctab_gpl", PATCH_ROLE_CHECKSUMS, 4, 0 },
+        { ".modinfo", PATCH_ROLE_MODULE_INFO, 1, 0 },
+        { ".note.Linux", PATCH_ROLE_REPEATED, 4, 0 },
+};
+
+static bool take_named(
+                const NamedTable *tables, size_t count, const PatchSection *section, PatchRegion *region)
 {
-        for (size_t i = 0; i < ELEMENTS(distance_tables); i++)
-                if (strcmp(distance_tables[i].name, section->name) == 0) {
-                        region->role = PATCH_ROLE_RELATIVES;
-                        region->stride = distance_tables[i].stride;
-                        region->columns = distance_tables[i].columns;
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(tables[i].name, section->name) == 0) {
+                        region->role = tables[i].role;
+                        region->stride = tables[i].stride;
+                        region->columns = tables[i].columns;
                         return true;
                 }
         return false;
@@ -93,7 +107,7 @@ static PatchRole role_by_type(const PatchElf *elf, const PatchSection *section)
 {
         switch (section->type) {
         case SHT_RELA:
-                return elf->type == ET_REL ? PATCH_ROLE_NONE : PATCH_ROLE_RELA;
+                return elf->type == ET_REL ? PATCH_ROLE_RELOC : PATCH_ROLE_RELA;
         case SHT_SYMTAB:
         case SHT_DYNSYM:
                 return PATCH_ROLE_SYMBOLS;
@@ -110,12 +124,14 @@ static PatchRole role_by_type(const PatchElf *elf, const PatchSection *section)
 
 static PatchRole role_of_data(const PatchFields *fields, const PatchSection *section)
 {
+        if (section->flags & SHF_EXECINSTR)
+                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_X86 : PATCH_ROLE_NONE;
+        if (fields->old_elf.type == ET_REL)
+                return PATCH_ROLE_NONE;
         if (strcmp(section->name, ".eh_frame") == 0)
                 return PATCH_ROLE_EH_FRAME;
         if (strcmp(section->name, ".eh_frame_hdr") == 0)
                 return PATCH_ROLE_EH_FRAME_INDEX;
-        if (section->flags & SHF_EXECINSTR)
-                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_X86 : PATCH_ROLE_NONE;
         if (strcmp(section->name, ".rodata") == 0 && !fields->kernel && fields->old_elf.type == ET_DYN)
                 return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_JUMP_TABLES : PATCH_ROLE_NONE;
         if (section->flags & SHF_STRINGS)
@@ -126,12 +142,15 @@ static PatchRole role_of_data(const PatchFields *fields, const PatchSection *sec
 static void choose_role(const PatchFields *fields, const PatchSection *section, PatchRegion *region)
 {
         region->role = (uint8_t)role_by_type(&fields->old_elf, section);
-        if (region->role != PATCH_ROLE_NONE || fields->old_elf.type == ET_REL ||
-                        !(section->flags & SHF_ALLOC) || section->type != SHT_PROGBITS)
+        if (region->role != PATCH_ROLE_NONE || !(section->flags & SHF_ALLOC) ||
+                        (section->type != SHT_PROGBITS && section->type != SHT_NOTE))
                 return;
-        if (fields->kernel && take_distance_table(section, region))
+        if (take_named(module_tables, ELEMENTS(module_tables), section, region))
                 return;
-        region->role = (uint8_t)role_of_data(fields, section);
+        if (fields->kernel && take_named(linked_tables, ELEMENTS(linked_tables), section, region))
+                return;
+        if (section->type == SHT_PROGBITS)
+                region->role = (uint8_t)role_of_data(fields, section);
 }
 
 static int compare_regions(const void *a, const void *b)

@@ -210,6 +210,21 @@ static void bases(PatchFields *fields, const PatchReference *reference, uint64_t
         }
 }
 
+static uint64_t shared_key(const PatchReference *reference)
+{
+        return reference->start << 48 ^ reference->value;
+}
+
+/* What the value became in other files of the group, if it was met there. */
+static uint64_t foretell_shared(const PatchFields *fields, const PatchReference *reference)
+{
+        uint32_t value;
+
+        if (fields->shared && patch_learned_get(fields->shared->learned, shared_key(reference), &value))
+                return value;
+        return reference->value;
+}
+
 static uint64_t foretell(PatchFields *fields, const PatchReference *reference, uint64_t offset)
 {
         uint64_t old_base, value = sign_extended(reference->value, reference->width);
@@ -227,6 +242,8 @@ static uint64_t foretell(PatchFields *fields, const PatchReference *reference, u
         case PATCH_RULE_BACK:
                 return offset -
                        patch_project(fields->projection, reference->start - reference->value, &exact);
+        case PATCH_RULE_SHARED:
+                return foretell_shared(fields, reference);
         case PATCH_RULE_INDEX:
                 bases(fields, reference, offset, &old_base, &fields->new_base);
                 fields->target = old_base + reference->value * PATCH_ELF_SYMBOL_SIZE;
@@ -286,6 +303,10 @@ void patch_fields_learn(PatchFields *fields, uint64_t actual)
         case PATCH_RULE_INDEX:
                 target = fields->new_base + actual * PATCH_ELF_SYMBOL_SIZE;
                 break;
+        case PATCH_RULE_SHARED:
+                if (fields->shared)
+                        patch_learned_put(fields->shared->learned, shared_key(reference), (uint32_t)actual);
+                return;
         default:
                 return;
         }

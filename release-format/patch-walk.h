@@ -12,6 +12,10 @@
 #include "patch-elf.h"
 #include "patch-map.h"
 
+struct PatchShared {
+        PatchLearned *learned;
+};
+
 #define PATCH_CHUNK 4096u     /* old bytes a scanner is asked for at a time */
 #define PATCH_LOOK_AHEAD 64u  /* that it may see beyond, unless the region ends */
 #define PATCH_REFERENCES 2048 /* that it may make of them */
@@ -28,6 +32,7 @@ typedef enum PatchRule {
         PATCH_RULE_SPAN_BEFORE, /* a size of what the reference before pointed to */
         PATCH_RULE_BACK,        /* a distance in the file from its field back to what begins there */
         PATCH_RULE_ROW,         /* of the section table: what the shape says */
+        PATCH_RULE_SHARED,      /* what became of the same value, of family `start`, before */
         PATCH_RULE_GIVEN,       /* `start` is what is foretold */
         PATCH_RULE_MAX
 } PatchRule;
@@ -56,6 +61,10 @@ typedef enum PatchRole {
         PATCH_ROLE_PROGRAM_TABLE,
         PATCH_ROLE_SECTION_TABLE,
         PATCH_ROLE_RELOCATION_LIST,
+        PATCH_ROLE_RELOC,
+        PATCH_ROLE_CHECKSUMS,
+        PATCH_ROLE_MODULE_INFO,
+        PATCH_ROLE_REPEATED,
         PATCH_ROLE_MAX
 } PatchRole;
 
@@ -96,6 +105,10 @@ struct PatchFields {
          */
         uint8_t *relocated;
         uint64_t relocated_first, relocated_end; /* addresses */
+
+        uint16_t *symbol_sections; /* for each symbol the section that it stands for; 0: none */
+        uint16_t symbol_table;     /* the section with those symbols */
+        uint32_t symbol_count;
 
         uint64_t jump_table,
                         jump_next; /* address of the jump table that is being scanned; where its scan is */
@@ -150,6 +163,10 @@ size_t patch_scan_dynamic(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_eh_frame(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_eh_frame_index(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_jump_tables(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_reloc(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_checksums(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_module_info(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_repeated(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_elf_header(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_program_table(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_section_table(PatchFields *fields, const PatchScan *scan);

@@ -277,6 +277,10 @@ static void take_relative(PatchFields *fields, const Place *place, const PatchX8
                           (uint64_t)(int32_t)read_le32(p + x->relative_at);
         uint16_t section = patch_walk_section_at(fields, target);
 
+        /* What is 0 waits for a relocation. */
+        if (fields->old_elf.type == ET_REL &&
+                        (section != place->scan->region->section || read_le32(p + x->relative_at) == 0))
+                return;
         if (section == PATCH_NO_SECTION ||
                         (x->branch && !(fields->old_elf.sections[section].flags & SHF_EXECINSTR)))
                 return;
