@@ -7,7 +7,8 @@
 #include <elf.h>
 #include <string.h>
 
-#define LABEL_BYTES 16   /* of what is referred to, that make the number */
+#define LABEL_BYTES 16 /* of what is referred to, that make the number */
+#define TYPE_ROUNDS 4
 #define NEAR 2048u       /* bytes that a jump within a function spans */
 #define STRING_BYTES 256 /* as many of a string */
 
@@ -63,6 +64,23 @@ static uint64_t hash_content(const Blur *blur, uint64_t offset)
         if (offset >= blur->size)
                 return 0;
         for (size_t i = 0; i < LABEL_BYTES && offset + i < blur->size; i++)
+                hash = mix(hash, blur->bytes[offset + i]);
+        return hash;
+}
+
+/* A type of BTF by its name and, as far as it has none, by what it is made of. */
+static uint64_t hash_type(const Blur *blur, uint64_t offset)
+{
+        PatchBtfRecord record;
+        size_t size = 12;
+        uint64_t hash = 3;
+
+        if (offset + size > blur->size)
+                return 0;
+        patch_btf_record(blur->bytes + offset, &record);
+        if (read_le32(blur->bytes + offset) == 0)
+                size += MIN_OF(record.body_size, 64u);
+        for (size_t i = 0; i < size && offset + i < blur->size; i++)
                 hash = mix(hash, blur->bytes[offset + i]);
         return hash;
 }
@@ -161,18 +179,32 @@ static void write_label(Blur *blur, const BlurField *field, uint64_t label)
                 blur->bytes[field->offset + i] = (uint8_t)(label >> 8 * i);
 }
 
+/* Gives labels to what refers to something in the file, all from the bytes as they stand, then writes them.
+ */
+static void write_round(Blur *blur, bool types)
+{
+        for (size_t i = 0; i < blur->count; i++) {
+                BlurField *field = &blur->fields[i];
+
+                if (field->target == UINT32_MAX || (field->kind == PATCH_KIND_TYPE) != types)
+                        continue;
+                field->label = types ? hash_type(blur, field->target) : hash_content(blur, field->target);
+        }
+        for (size_t i = 0; i < blur->count; i++)
+                if (blur->fields[i].target != UINT32_MAX &&
+                                (blur->fields[i].kind == PATCH_KIND_TYPE) == types)
+                        write_label(blur, &blur->fields[i], blur->fields[i].label);
+}
+
 /* First what does not depend on other fields, so that all labels are made of bytes that are the same in both
- * files; then the labels. */
+ * files. Types without a name are told apart a step deeper with each round. */
 static void write_all(Blur *blur)
 {
         for (size_t i = 0; i < blur->count; i++)
                 write_label(blur, &blur->fields[i], blur->fields[i].label);
-        for (size_t i = 0; i < blur->count; i++)
-                if (blur->fields[i].target != UINT32_MAX)
-                        blur->fields[i].label = hash_content(blur, blur->fields[i].target);
-        for (size_t i = 0; i < blur->count; i++)
-                if (blur->fields[i].target != UINT32_MAX)
-                        write_label(blur, &blur->fields[i], blur->fields[i].label);
+        write_round(blur, false);
+        for (int i = 0; i < TYPE_ROUNDS; i++)
+                write_round(blur, true);
 }
 
 static int collect(Blur *blur, PatchFields *fields, Error *error)

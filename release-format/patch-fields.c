@@ -19,7 +19,7 @@ PatchShared *patch_shared_new(void)
 
         if (!shared)
                 return NULL;
-        shared->learned = patch_learned_new(16);
+        shared->learned = patch_learned_new(18);
         return shared->learned ? shared : patch_shared_free(shared);
 }
 
@@ -27,6 +27,8 @@ PatchShared *patch_shared_free(PatchShared *shared)
 {
         if (shared) {
                 (void)patch_learned_free(shared->learned);
+                free(shared->types.runs);
+                free(shared->strings.runs);
                 free(shared);
         }
         return NULL;
@@ -43,7 +45,8 @@ static unsigned learned_log2(uint64_t old_size)
 
 uint64_t patch_shared_memory_bytes(void)
 {
-        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 16);
+        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 18) +
+               2 * (PATCH_BTF_RUNS_MAX + 1) * sizeof(PatchRun);
 }
 
 uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_bytes, size_t segment_count)
@@ -51,11 +54,13 @@ uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_by
         (void)new_size_bytes;
         return sizeof(PatchFields) + 64 + WINDOW_SIZE + PATCH_REFERENCES * sizeof(PatchReference) +
                2 * PATCH_SECTIONS_MAX * (sizeof(PatchSection) + 4) +
-               (PATCH_SECTIONS_MAX + 4) * sizeof(PatchRegion) +
+               (PATCH_SECTIONS_MAX + 6) * sizeof(PatchRegion) +
                patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
                MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
                MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 +
-               MIN_OF(old_size_bytes / 12, 512 * KIB) + 2048;
+               MIN_OF(old_size_bytes / 12, 512 * KIB) +
+               4 * MIN_OF(old_size_bytes / 12, (uint64_t)PATCH_BTF_TYPES_MAX) +
+               MIN_OF(segment_count, (size_t)PATCH_BTF_RUNS_MAX) * sizeof(PatchRun) + 2048;
 }
 
 static bool is_kernel(const PatchElf *elf)
@@ -71,6 +76,28 @@ static bool is_understood(const PatchElf *elf)
                (elf->machine == EM_X86_64 || elf->machine == EM_AARCH64);
 }
 
+/* The part on BTF: 1 and what patch-btf-shape.c writes; or 0. */
+static int describe_btf(const PatchView *old_file, const PatchView *new_file, const PatchElf *old_elf,
+                const PatchElf *new_elf, const PatchSegment *segments, size_t count, Buffer *ret,
+                Error *error)
+{
+        _cleanup_(patch_btf_done) PatchBtf old_btf = { 0 }, new_btf = { 0 };
+        int r = patch_btf_read(old_file, old_elf, &old_btf, error);
+
+        if (r > 0)
+                r = patch_btf_read(new_file, new_elf, &new_btf, error);
+        if (r > 0 && old_elf->sections[old_btf.section].counterpart != new_btf.section)
+                r = 0;
+        if (r <= 0)
+                return r < 0 ? r : buffer_append_byte(ret, 0);
+        r = patch_btf_infer_bases(old_file, &old_btf, error);
+        if (r >= 0)
+                r = patch_btf_infer_bases(new_file, &new_btf, error);
+        if (r >= 0)
+                r = buffer_append_byte(ret, 1);
+        return r < 0 ? r : patch_btf_write_shape(&old_btf, &new_btf, segments, count, ret);
+}
+
 int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, const PatchSegment *segments,
                 size_t count, Buffer *ret, Error *error)
 {
@@ -78,14 +105,14 @@ int patch_fields_describe(const PatchView *old_file, const PatchView *new_file, 
         _cleanup_buffer_ Buffer shape = BUFFER_WITH_CAP(PATCH_SHAPE_MAX);
         int r = patch_elf_read(old_file, &old_elf, error);
 
-        (void)segments;
-        (void)count;
         if (r <= 0 || !is_understood(&old_elf))
                 return MIN_OF(r, 0);
         r = patch_elf_read(new_file, &new_elf, error);
         if (r <= 0 || new_elf.type != old_elf.type || new_elf.machine != old_elf.machine)
                 return MIN_OF(r, 0);
         r = patch_shape_write(&old_elf, &new_elf, &shape, error);
+        if (r >= 0)
+                r = describe_btf(old_file, new_file, &old_elf, &new_elf, segments, count, &shape, error);
         if (r == -E2BIG)
                 return 0;
         if (r >= 0)
@@ -159,30 +186,104 @@ static int prepare_relocated(PatchFields *fields, Error *error)
         return r;
 }
 
-static int prepare(PatchFields *fields, uint64_t new_size, const uint8_t *shape, size_t shape_size,
+static int malformed(Error *error)
+{
+        return error_set(error, ERROR_CORRUPT, EBADMSG, "the shape of a patched file is malformed");
+}
+
+/* Keeps what became of the kernel's numbers, for its modules. */
+static int share_btf(PatchFields *fields, Error *error)
+{
+        PatchShared *shared = fields->shared;
+        uint64_t end = fields->old_btf.strings_end;
+
+        free(shared->types.runs);
+        free(shared->strings.runs);
+        shared->types = shared->strings = (PatchRuns){ 0 };
+        shared->types.runs = malloc((fields->types.count + 1) * sizeof(PatchRun));
+        shared->strings.runs = malloc(
+                        (MIN_OF(fields->segment_count, (size_t)PATCH_BTF_RUNS_MAX) + 1) * sizeof(PatchRun));
+        if (!shared->types.runs || !shared->strings.runs)
+                return error_oom(error);
+        memcpy(shared->types.runs, fields->types.runs, fields->types.count * sizeof(PatchRun));
+        shared->types.count = fields->types.count;
+        for (size_t i = 0; i < fields->segment_count && shared->strings.count < PATCH_BTF_RUNS_MAX; i++) {
+                const PatchSegment *s = &fields->segments[i];
+                uint64_t from = MAX_OF(s->old_offset, fields->old_btf.strings_at);
+                uint64_t to = MIN_OF(s->old_offset + s->size_bytes, end);
+                uint64_t new_from = from - s->old_offset + s->new_offset;
+
+                if (from < to && new_from >= fields->new_btf.strings_at &&
+                                new_from < fields->new_btf.strings_end)
+                        shared->strings.runs[shared->strings.count++] =
+                                        (PatchRun){ (uint32_t)(from - fields->old_btf.strings_at),
+                                                (uint32_t)(new_from - fields->new_btf.strings_at),
+                                                (uint32_t)(to - from) };
+        }
+        patch_runs_settle(&shared->strings);
+        return 0;
+}
+
+static int prepare_btf(PatchFields *fields, ByteReader *reader, Error *error)
+{
+        uint8_t present;
+        int r;
+
+        if (reader_byte(reader, &present) < 0 || present > 1)
+                return malformed(error);
+        if (present) {
+                r = patch_btf_read(fields->old_file, &fields->old_elf, &fields->old_btf, error);
+                if (r > 0)
+                        r = patch_btf_read_shape(reader, &fields->old_btf, &fields->new_elf,
+                                        fields->old_elf.sections[fields->old_btf.section].counterpart,
+                                        fields->segments, fields->segment_count, &fields->new_btf,
+                                        &fields->types);
+                else if (r == 0)
+                        r = -EBADMSG;
+                if (r < 0)
+                        return r == -ENOMEM ? error_oom(error) : r == -EBADMSG ? malformed(error) : r;
+        }
+        if (reader_left(reader) > 0)
+                return malformed(error);
+        return present && fields->kernel && fields->shared ? share_btf(fields, error) : 0;
+}
+
+static int prepare_shape(PatchFields *fields, uint64_t new_size, const uint8_t *shape, size_t shape_size,
                 Error *error)
 {
+        ByteReader reader = BYTE_READER(shape, shape_size);
         int r = patch_elf_read(fields->old_file, &fields->old_elf, error);
 
         if (r == 0 || (r > 0 && !is_understood(&fields->old_elf)))
                 return error_set(error, ERROR_CORRUPT, EBADMSG,
                                 "a patch foretells addresses of a file that has none");
-        if (r > 0)
-                r = patch_shape_read(&fields->old_elf, new_size, shape, shape_size, &fields->new_elf, error);
         if (r < 0)
                 return r;
+        fields->kernel = is_kernel(&fields->old_elf);
         r = patch_projection_new(fields->old_file->size_bytes, new_size, fields->segments,
                         fields->segment_count, &fields->projection);
         if (r < 0)
                 return r == -ENOMEM ? error_oom(error)
                                     : error_set(error, ERROR_CORRUPT, EBADMSG,
                                                       "the segments of a patch do not fit its files");
-        fields->kernel = is_kernel(&fields->old_elf);
+        r = patch_shape_read(&fields->old_elf, new_size, &reader, &fields->new_elf, error);
+        return r < 0 ? r : prepare_btf(fields, &reader, error);
+}
+
+static int prepare(PatchFields *fields, uint64_t new_size, const uint8_t *shape, size_t shape_size,
+                Error *error)
+{
+        int r = prepare_shape(fields, new_size, shape, shape_size, error);
+
+        if (r < 0)
+                return r;
         fields->learned = patch_learned_new(learned_log2(fields->old_file->size_bytes));
         fields->references = calloc(PATCH_REFERENCES, sizeof(PatchReference));
         fields->window = malloc(WINDOW_SIZE);
         if (!fields->learned || !fields->references || !fields->window)
                 return error_oom(error);
+        for (size_t i = 0; i < PATCH_KIND_MAX; i++)
+                fields->drifts[i].region = SIZE_MAX;
         r = patch_regions_make(fields, error);
         if (r >= 0)
                 r = prepare_tables(fields, error);
@@ -226,6 +327,8 @@ PatchFields *patch_fields_free(PatchFields *fields)
         free(fields->window);
         (void)patch_learned_free(fields->learned);
         (void)patch_projection_free(fields->projection);
+        patch_btf_done(&fields->old_btf);
+        free(fields->types.runs);
         patch_elf_done(&fields->old_elf);
         patch_elf_done(&fields->new_elf);
         free(fields);

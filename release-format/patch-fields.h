@@ -80,7 +80,7 @@ typedef struct PatchFields PatchFields;
 typedef struct PatchShared PatchShared;
 
 #define PATCH_SEGMENTS_MAX (512 * 1024) /* segments of one file */
-#define PATCH_SHAPE_MAX (64 * 1024)     /* bytes of one shape */
+#define PATCH_SHAPE_MAX (256 * 1024)    /* bytes of one shape */
 
 /* What several files of one group share, as they change alike (BTF ids, checksums of symbols). One per
  * group, and both sides use it for the same files in the same order. It is not needed after the last file.

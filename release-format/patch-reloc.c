@@ -82,6 +82,8 @@ size_t patch_scan_reloc(PatchFields *fields, const PatchScan *scan)
                         .kind = PATCH_KIND_LOCATION,
                         .rule = PATCH_RULE_SECTION };
 
+                if (!(elf->sections[section->info].flags & SHF_EXECINSTR))
+                        reference.rule = PATCH_RULE_FOLLOW;
                 patch_walk_add(fields, &reference);
                 reference.value = symbol;
                 reference.old_offset += 12;

@@ -30,6 +30,8 @@ static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_CHECKSUMS] = { patch_scan_checksums, 0 },
         [PATCH_ROLE_MODULE_INFO] = { patch_scan_module_info, 0 },
         [PATCH_ROLE_REPEATED] = { patch_scan_repeated, 4 },
+        [PATCH_ROLE_BTF_HEADER] = { patch_scan_btf_header, PATCH_BTF_HEADER_SIZE },
+        [PATCH_ROLE_BTF] = { patch_scan_btf, 0 },
         [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
 };
 
@@ -47,6 +49,8 @@ uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offs
                         return UINT64_MAX;
                 return patch_frames_sync(region, offset);
         }
+        if (region->role == PATCH_ROLE_BTF)
+                return patch_btf_sync(fields, region, offset, error);
         if (step == 0)
                 return offset - MIN_OF((uint64_t)CODE_RUN_UP, offset - region->start);
         return offset - (offset - region->start) % step;
@@ -134,7 +138,7 @@ static PatchRole role_of_data(const PatchFields *fields, const PatchSection *sec
                 return PATCH_ROLE_EH_FRAME_INDEX;
         if (strcmp(section->name, ".rodata") == 0 && !fields->kernel && fields->old_elf.type == ET_DYN)
                 return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_JUMP_TABLES : PATCH_ROLE_NONE;
-        if (section->flags & SHF_STRINGS)
+        if (section->flags & SHF_STRINGS || strcmp(section->name, ".BTF") == 0)
                 return PATCH_ROLE_NONE;
         return section->flags & SHF_WRITE || fields->kernel ? PATCH_ROLE_POINTERS : PATCH_ROLE_NONE;
 }
@@ -187,12 +191,21 @@ static void make_disjoint(PatchFields *fields)
         fields->region_count = kept;
 }
 
+static void add_btf(PatchFields *fields)
+{
+        const PatchBtf *btf = &fields->old_btf;
+
+        add_region(fields, btf->types_at - PATCH_BTF_HEADER_SIZE, PATCH_BTF_HEADER_SIZE,
+                        PATCH_ROLE_BTF_HEADER);
+        add_region(fields, btf->types_at, btf->types_end - btf->types_at, PATCH_ROLE_BTF);
+}
+
 int patch_regions_make(PatchFields *fields, Error *error)
 {
         const PatchElf *elf = &fields->old_elf;
         const bool loadable = elf->type != ET_REL;
 
-        fields->regions = calloc(elf->by_offset_count + 4, sizeof(PatchRegion));
+        fields->regions = calloc(elf->by_offset_count + 6, sizeof(PatchRegion));
         if (!fields->regions)
                 return error_oom(error);
         add_region(fields, 0, PATCH_ELF_HEADER_SIZE, PATCH_ROLE_ELF_HEADER);
@@ -211,7 +224,9 @@ int patch_regions_make(PatchFields *fields, Error *error)
                         .section = elf->by_offset[i] };
 
                 choose_role(fields, section, &region);
-                if (region.role != PATCH_ROLE_NONE)
+                if (fields->old_btf.count > 0 && region.section == fields->old_btf.section)
+                        add_btf(fields);
+                else if (region.role != PATCH_ROLE_NONE)
                         fields->regions[fields->region_count++] = region;
         }
         make_disjoint(fields);

@@ -294,7 +294,8 @@ static int read_numbers(ByteReader *reader, const PatchElf *old_elf, PatchElf *e
         r = all_numbers(&notes, old_elf, elf);
         if (r < 0)
                 return r;
-        return notes.count > 0 || reader_left(&notes.reader) > 0 || !all_within(elf) ? -EBADMSG : 0;
+        *reader = notes.reader;
+        return notes.count > 0 || !all_within(elf) ? -EBADMSG : 0;
 }
 
 static int read_shape(ByteReader *reader, PatchElf *old_elf, PatchElf *elf)
@@ -320,12 +321,11 @@ static int read_shape(ByteReader *reader, PatchElf *old_elf, PatchElf *elf)
         return r < 0 ? r : patch_elf_arrange(elf);
 }
 
-int patch_shape_read(PatchElf *old_elf, uint64_t new_size, const uint8_t *shape, size_t size,
-                PatchElf *ret_new, Error *error)
+int patch_shape_read(
+                PatchElf *old_elf, uint64_t new_size, ByteReader *reader, PatchElf *ret_new, Error *error)
 {
         PatchElf elf = { .type = old_elf->type, .machine = old_elf->machine, .file_size_bytes = new_size };
-        ByteReader reader = BYTE_READER(shape, size);
-        int r = read_shape(&reader, old_elf, &elf);
+        int r = read_shape(reader, old_elf, &elf);
 
         if (r < 0) {
                 patch_elf_done(&elf);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "patch-walk.h"
 
-#include <elf.h>
-#include <string.h>
-
 /* The walk itself: regions of the segment are scanned piece by piece, and what they hold is foretold. */
 
 int patch_fields_begin(PatchFields *fields, size_t segment, Error *error)
@@ -67,192 +64,9 @@ static int scan_more(PatchFields *fields, Error *error)
         return 0;
 }
 
-static uint64_t sign_extended(uint64_t value, uint8_t width)
-{
-        unsigned shift = 64 - 8 * (unsigned)width;
-
-        return (uint64_t)((int64_t)(value << shift) >> shift);
-}
-
 static uint64_t cut(uint64_t value, uint8_t width)
 {
         return width >= 8 ? value : value & ((UINT64_C(1) << 8 * width) - 1);
-}
-
-/* The address of a byte of the new file. */
-static uint64_t new_address(PatchFields *fields, uint64_t offset)
-{
-        uint16_t index = patch_elf_at_offset(&fields->new_elf, offset, &fields->hint_new_offset);
-
-        if (index == PATCH_NO_SECTION)
-                return PATCH_PSEUDO_ADDRESS + offset;
-        return fields->new_elf.sections[index].address + (offset - fields->new_elf.sections[index].offset);
-}
-
-static uint64_t old_address(PatchFields *fields, const PatchReference *reference)
-{
-        const PatchSection *s;
-
-        if (reference->section == PATCH_NO_SECTION)
-                return PATCH_PSEUDO_ADDRESS + reference->old_offset;
-        s = &fields->old_elf.sections[reference->section];
-        return s->address + (reference->old_offset - s->offset);
-}
-
-/* By the segments: the offset of the old address, where that went, the address of that. */
-static uint64_t project_address(PatchFields *fields, uint64_t address)
-{
-        uint16_t index = patch_elf_at_address(&fields->old_elf, address, &fields->hint_project);
-        const PatchSection *old_section, *new_section;
-        uint64_t offset;
-        bool exact;
-
-        if (index == PATCH_NO_SECTION)
-                return address;
-        old_section = &fields->old_elf.sections[index];
-        new_section = old_section->counterpart == PATCH_NO_SECTION
-                                      ? NULL
-                                      : &fields->new_elf.sections[old_section->counterpart];
-        if (old_section->type == SHT_NOBITS)
-                return new_section ? address - old_section->address + new_section->address : address;
-        offset = patch_project(
-                        fields->projection, address - old_section->address + old_section->offset, &exact);
-        if (!new_section || (exact && offset - new_section->offset >= new_section->size_bytes))
-                return new_address(fields, offset);
-        return offset - new_section->offset + new_section->address;
-}
-
-static uint64_t map_address(PatchFields *fields, uint64_t address)
-{
-        uint32_t shift;
-
-        if (patch_learned_get(fields->learned, address, &shift))
-                return address + (uint64_t)(int64_t)(int32_t)shift;
-        return project_address(fields, address);
-}
-
-/* The end of something is behind its last byte, wherever that went. */
-static uint64_t map_span(PatchFields *fields, uint64_t start, uint64_t size)
-{
-        return size == 0 ? 0 : project_address(fields, start + size - 1) + 1 - map_address(fields, start);
-}
-
-static uint64_t section_base(const PatchElf *elf, uint16_t index)
-{
-        return index < elf->section_count ? elf->sections[index].address : 0;
-}
-
-static uint64_t new_section_base(const PatchFields *fields, uint16_t old_index)
-{
-        if (old_index >= fields->old_elf.section_count)
-                return 0;
-        return section_base(&fields->new_elf, fields->old_elf.sections[old_index].counterpart);
-}
-
-/* What the shape says of a field of the new section table. */
-static uint64_t row_field(const PatchElf *elf, uint64_t offset, uint64_t otherwise)
-{
-        uint64_t at = offset - elf->sections_at;
-        const PatchSection *s;
-
-        if (offset < elf->sections_at || at / PATCH_ELF_SECTION_SIZE >= elf->section_count)
-                return otherwise;
-        s = &elf->sections[at / PATCH_ELF_SECTION_SIZE];
-        switch (at % PATCH_ELF_SECTION_SIZE) {
-        case 0:
-                return s->name_at;
-        case 4:
-                return s->type;
-        case 8:
-                return s->flags;
-        case 16:
-                return s->sh_address;
-        case 24:
-                return s->offset;
-        case 32:
-                return s->size_bytes;
-        case 40:
-                return s->link;
-        case 44:
-                return s->info;
-        case 48:
-                return s->align;
-        case 56:
-                return s->entry_size;
-        default:
-                return otherwise;
-        }
-}
-
-/* Bases of a reference: of the old and of the new value. */
-static void bases(PatchFields *fields, const PatchReference *reference, uint64_t offset, uint64_t *ret_old,
-                uint64_t *ret_new)
-{
-        uint64_t adjust = (uint64_t)(int64_t)reference->adjust;
-
-        *ret_old = *ret_new = adjust;
-        switch (reference->rule) {
-        case PATCH_RULE_RELATIVE:
-                *ret_old += old_address(fields, reference);
-                *ret_new += new_address(fields, offset);
-                break;
-        case PATCH_RULE_SECTION:
-        case PATCH_RULE_INDEX:
-                *ret_old += section_base(&fields->old_elf, reference->section);
-                *ret_new += new_section_base(fields, reference->section);
-                break;
-        case PATCH_RULE_TABLE:
-                *ret_old = reference->start;
-                *ret_new = map_address(fields, reference->start);
-                break;
-        default:
-                break;
-        }
-}
-
-static uint64_t shared_key(const PatchReference *reference)
-{
-        return reference->start << 48 ^ reference->value;
-}
-
-/* What the value became in other files of the group, if it was met there. */
-static uint64_t foretell_shared(const PatchFields *fields, const PatchReference *reference)
-{
-        uint32_t value;
-
-        if (fields->shared && patch_learned_get(fields->shared->learned, shared_key(reference), &value))
-                return value;
-        return reference->value;
-}
-
-static uint64_t foretell(PatchFields *fields, const PatchReference *reference, uint64_t offset)
-{
-        uint64_t old_base, value = sign_extended(reference->value, reference->width);
-        bool exact;
-
-        switch (reference->rule) {
-        case PATCH_RULE_GIVEN:
-                return reference->start;
-        case PATCH_RULE_ROW:
-                return row_field(&fields->new_elf, offset, reference->value);
-        case PATCH_RULE_SPAN:
-                return map_span(fields, reference->start, reference->value);
-        case PATCH_RULE_SPAN_BEFORE:
-                return map_span(fields, fields->target, reference->value);
-        case PATCH_RULE_BACK:
-                return offset -
-                       patch_project(fields->projection, reference->start - reference->value, &exact);
-        case PATCH_RULE_SHARED:
-                return foretell_shared(fields, reference);
-        case PATCH_RULE_INDEX:
-                bases(fields, reference, offset, &old_base, &fields->new_base);
-                fields->target = old_base + reference->value * PATCH_ELF_SYMBOL_SIZE;
-                return (map_address(fields, fields->target) - fields->new_base) / PATCH_ELF_SYMBOL_SIZE;
-        default:
-                bases(fields, reference, offset, &old_base, &fields->new_base);
-                fields->target = old_base + value;
-                return map_address(fields, fields->target) - fields->new_base;
-        }
 }
 
 int patch_fields_next(PatchFields *fields, PatchField *ret, Error *error)
@@ -279,7 +93,8 @@ int patch_fields_next(PatchFields *fields, PatchField *ret, Error *error)
                                   fields->segment->new_offset;
                 ret->width = reference->width;
                 ret->kind = reference->kind;
-                fields->foretold = cut(foretell(fields, reference, ret->new_offset), reference->width);
+                fields->foretold = cut(
+                                patch_rule_foretell(fields, reference, ret->new_offset), reference->width);
                 ret->predicted = fields->foretold;
                 fields->current = *reference;
                 return 1;
@@ -288,27 +103,5 @@ int patch_fields_next(PatchFields *fields, PatchField *ret, Error *error)
 
 void patch_fields_learn(PatchFields *fields, uint64_t actual)
 {
-        const PatchReference *reference = &fields->current;
-        uint64_t target;
-
-        if (actual == fields->foretold)
-                return;
-        switch (reference->rule) {
-        case PATCH_RULE_ABSOLUTE:
-        case PATCH_RULE_RELATIVE:
-        case PATCH_RULE_SECTION:
-        case PATCH_RULE_TABLE:
-                target = fields->new_base + sign_extended(actual, reference->width);
-                break;
-        case PATCH_RULE_INDEX:
-                target = fields->new_base + actual * PATCH_ELF_SYMBOL_SIZE;
-                break;
-        case PATCH_RULE_SHARED:
-                if (fields->shared)
-                        patch_learned_put(fields->shared->learned, shared_key(reference), (uint32_t)actual);
-                return;
-        default:
-                return;
-        }
-        patch_learned_put(fields->learned, fields->target, (uint32_t)(target - fields->target));
+        patch_rule_learn(fields, &fields->current, actual);
 }

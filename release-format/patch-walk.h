@@ -9,11 +9,13 @@
  * A scanner sees old bytes only, has no state but what it keeps in the walk, and need not care about
  * segments: the walk drops what lies outside of the present one, what overlaps, and what is out of order. */
 
+#include "patch-btf.h"
 #include "patch-elf.h"
 #include "patch-map.h"
 
 struct PatchShared {
         PatchLearned *learned;
+        PatchRuns types, strings; /* of the kernel: numbers of records, offsets of strings */
 };
 
 #define PATCH_CHUNK 4096u     /* old bytes a scanner is asked for at a time */
@@ -26,12 +28,15 @@ typedef enum PatchRule {
         PATCH_RULE_ABSOLUTE,    /* base 0 */
         PATCH_RULE_RELATIVE,    /* base: the field's own address, plus `adjust` */
         PATCH_RULE_SECTION,     /* base: the start of section `section`, less `adjust` */
+        PATCH_RULE_FOLLOW,      /* as SECTION, but as far as the one before moved, if there is one */
         PATCH_RULE_TABLE,       /* base: the address `start`, wherever that will be */
         PATCH_RULE_INDEX,       /* an index of entries of PATCH_ELF_SYMBOL_SIZE in section `section` */
         PATCH_RULE_SPAN,        /* a size of what begins at address `start` */
         PATCH_RULE_SPAN_BEFORE, /* a size of what the reference before pointed to */
         PATCH_RULE_BACK,        /* a distance in the file from its field back to what begins there */
         PATCH_RULE_ROW,         /* of the section table: what the shape says */
+        PATCH_RULE_NAME,        /* in BTF: an offset of a string */
+        PATCH_RULE_TYPE,        /* in BTF: the number of a type */
         PATCH_RULE_SHARED,      /* what became of the same value, of family `start`, before */
         PATCH_RULE_GIVEN,       /* `start` is what is foretold */
         PATCH_RULE_MAX
@@ -62,6 +67,8 @@ typedef enum PatchRole {
         PATCH_ROLE_SECTION_TABLE,
         PATCH_ROLE_RELOCATION_LIST,
         PATCH_ROLE_RELOC,
+        PATCH_ROLE_BTF_HEADER,
+        PATCH_ROLE_BTF,
         PATCH_ROLE_CHECKSUMS,
         PATCH_ROLE_MODULE_INFO,
         PATCH_ROLE_REPEATED,
@@ -84,6 +91,12 @@ typedef struct PatchScan {
         size_t available;     /* bytes that may be looked at; >= limit */
         const PatchRegion *region;
 } PatchScan;
+
+/* How far the last reference of a kind moved, and in which region that was. */
+typedef struct PatchDrift {
+        size_t region;
+        uint64_t shift;
+} PatchDrift;
 
 struct PatchFields {
         const PatchView *old_file;
@@ -110,6 +123,11 @@ struct PatchFields {
         uint16_t symbol_table;     /* the section with those symbols */
         uint32_t symbol_count;
 
+        PatchBtf old_btf, new_btf; /* without records when there is none */
+        PatchRuns types;           /* numbers of records of the old BTF and of the new */
+        PatchBtfRecord btf_record; /* that is being scanned */
+        uint64_t btf_body_end;     /* offset of its end */
+
         uint64_t jump_table,
                         jump_next; /* address of the jump table that is being scanned; where its scan is */
         uint64_t cie_at;           /* offset of the common information entry that was read last, */
@@ -126,6 +144,7 @@ struct PatchFields {
         /* The field that was given out last. */
         PatchReference current;
         uint64_t target, new_base, foretold;
+        PatchDrift drifts[PATCH_KIND_MAX];
 
         size_t hint_old_address, hint_old_offset, hint_new_offset, hint_project;
 
@@ -152,6 +171,13 @@ size_t patch_role_scan(PatchFields *fields, const PatchScan *scan);
 /* Cuts the old file into regions. */
 int patch_regions_make(PatchFields *fields, Error *error);
 
+/* Where to begin with BTF; as patch_role_sync(). */
+uint64_t patch_btf_sync(PatchFields *fields, const PatchRegion *region, uint64_t offset, Error *error);
+
+/* Foretells what a reference becomes at an offset of the new file, and learns what it was. */
+uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *reference, uint64_t offset);
+void patch_rule_learn(PatchFields *fields, const PatchReference *reference, uint64_t actual);
+
 /* Scanners: make references of the records that begin in [at, at + limit) and return how many bytes they
  * took. 0: nothing more to be had in this region. */
 size_t patch_scan_x86(PatchFields *fields, const PatchScan *scan);
@@ -167,6 +193,8 @@ size_t patch_scan_reloc(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_checksums(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_module_info(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_repeated(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_btf_header(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_btf(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_elf_header(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_program_table(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_section_table(PatchFields *fields, const PatchScan *scan);
