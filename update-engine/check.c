@@ -107,10 +107,13 @@ int check_run(Operation *operation, const HostFacts *facts, const char *version,
         _cleanup_(session_freep) Session *session = NULL;
         _cleanup_(channel_freep) Channel *channel = NULL;
         _cleanup_(check_result_done) CheckResult result = { 0 };
+        _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
 
         int r = session_open(operation, flags, &session, error);
         if (r >= 0)
                 r = get_channel(session, operation->config->channel, &channel, error);
+        if (r >= 0)
+                r = secure_boot_load(operation->host->efi_variables, &secure_boot, error);
         if (r < 0)
                 return r;
         PlanInput input = { .host = facts,
@@ -118,7 +121,8 @@ int check_run(Operation *operation, const HostFacts *facts, const char *version,
                 .channel = channel,
                 .wanted_version = version,
                 .flags = flags | (operation->config->allow_older ? INSTALL_ALLOW_OLDER : 0),
-                .now = operation->now };
+                .now = operation->now,
+                .secure_boot = secure_boot };
         r = plan_choose(&input, &result.plan, error);
         if (r >= 0)
                 r = set_available(&input, &result, error);

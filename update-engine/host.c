@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include "booted.h"
+#include "efivar.h"
 #include "file.h"
 #include "hex.h"
 #include "ini.h"
@@ -27,6 +28,7 @@ Host *host_free(Host *host)
         free(host->running_version);
         free(host->architecture);
         free(host->reboot_file);
+        free(host->efi_variables);
         free(host);
         return NULL;
 }
@@ -161,6 +163,8 @@ int host_discover(Host **ret, Error *error)
         if (r >= 0)
                 r = fill_defaults(host, error);
         if (r >= 0)
+                r = set_default(&host->efi_variables, EFIVAR_FOLDER, error);
+        if (r >= 0)
                 r = check(host, error);
         if (r < 0)
                 return r;
@@ -193,6 +197,7 @@ static const IniKey host_keys[] = {
         KEY("RunningRootHash", set_root_hash, running_root_hash),
         KEY("Architecture", ini_set_string, architecture),
         KEY("Reboot", ini_set_string, reboot_file),
+        KEY("EfiVariables", ini_set_string, efi_variables),
         { 0 },
 };
 

@@ -15,6 +15,7 @@
  *     RunningRootHash=HEX
  *     Architecture=x86-64            the machine's by default
  *     Reboot=/path/file              a reboot appends a line to this file instead of happening
+ *     EfiVariables=/path/folder      EFI variables, as efivarfs has them; none by default
  */
 
 #include "boot.h"
@@ -29,7 +30,8 @@ typedef struct Host {
         char *image_id, *running_version, *architecture;
         uint8_t running_root_hash[SHA256_SIZE];
         bool has_root_hash;
-        char *reboot_file; /* NULL: really reboot */
+        char *reboot_file;   /* NULL: really reboot */
+        char *efi_variables; /* folder; NULL: no EFI */
         const BootBackend *boot;
 } Host;
 

@@ -2,6 +2,7 @@
 #include "install.h"
 
 #include "file.h"
+#include "pe-image.h"
 #include "prefer.h"
 #include "transfer.h"
 #include "uki.h"
@@ -171,6 +172,23 @@ static void open_old_uki(Install *install, int esp_fd)
                 install->old_uki_fd = fd_close(install->old_uki_fd);
 }
 
+/* The firmware would start the staged file. The manifest's word was enough to begin with; this is the
+ * file's. */
+static int prove_boot(Install *install, int fd, Error *error)
+{
+        _cleanup_(image_signatures_done) ImageSignatures signatures = { 0 };
+        _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
+        int r = secure_boot_load(install->operation->host->efi_variables, &secure_boot, error);
+        if (r < 0 || !secure_boot)
+                return r;
+        r = pe_image_read_signatures(fd, &signatures, error);
+        if (r >= 0)
+                r = secure_boot_judge(secure_boot, &signatures, error);
+        return r < 0 ? error_prefix(error, r, "the UKI of release %s would not start",
+                                       install->manifest->version)
+                     : 0;
+}
+
 /* The staged file holds exactly the UKI of the manifest, and that boots the root image of the manifest. */
 static int prove_uki(Install *install, int fd, Error *error)
 {
@@ -198,7 +216,7 @@ static int prove_uki(Install *install, int fd, Error *error)
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG,
                                 "the UKI of release %s does not boot the root image of that release",
                                 install->manifest->version);
-        return 0;
+        return prove_boot(install, fd, error);
 }
 
 /* Steps 4 and 5. */

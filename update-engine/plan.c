@@ -33,6 +33,7 @@ static const VerdictText verdicts[PLAN_VERDICT_MAX] = {
         [PLAN_IMAGE_ID] = { "image-id", ERROR_INCOMPATIBLE },
         [PLAN_ARCHITECTURE] = { "architecture", ERROR_INCOMPATIBLE },
         [PLAN_MINIMUM_ENGINE] = { "minimum-engine", ERROR_INCOMPATIBLE },
+        [PLAN_SECURE_BOOT] = { "secure-boot", ERROR_UNTRUSTED },
         [PLAN_SLOT_TOO_SMALL] = { "slot-too-small", ERROR_NO_SPACE },
         [PLAN_ESP_FULL] = { "esp-full", ERROR_NO_SPACE },
         [PLAN_VAR_FULL] = { "var-full", ERROR_NO_SPACE },
@@ -282,6 +283,19 @@ static int judge_identity(Plan *plan, const PlanInput *input, const Manifest *ma
         return 0;
 }
 
+/* By what the manifest says of the UKI's signatures; the UKI itself is judged again when it is there. */
+static int judge_boot(Plan *plan, const PlanInput *input, const Manifest *manifest)
+{
+        Error reason = { 0 };
+        int r = input->secure_boot ? secure_boot_judge(input->secure_boot,
+                                                     &manifest->images[IMAGE_UKI].signatures, &reason)
+                                   : 0;
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        return decide(plan, PLAN_SECURE_BOOT, "release %s would not start: %s", plan->version,
+                        reason.message);
+}
+
 static int judge_room(Plan *plan, const PlanInput *input, uint64_t tree_bytes)
 {
         char needed[SIZE_TEXT_MAX], room[SIZE_TEXT_MAX];
@@ -337,6 +351,8 @@ int plan_manifest(Plan *plan, const PlanInput *input, const Manifest *manifest, 
         if (plan->verdict != PLAN_INSTALL)
                 return 0;
         int r = judge_identity(plan, input, manifest);
+        if (r >= 0 && plan->verdict == PLAN_INSTALL)
+                r = judge_boot(plan, input, manifest);
         if (r >= 0 && plan->verdict == PLAN_INSTALL)
                 r = judge_room(plan, input, tree_bytes);
         return r < 0 ? error_oom(error) : 0;

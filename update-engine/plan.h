@@ -6,6 +6,7 @@
 #include "channel.h"
 #include "host.h"
 #include "manifest.h"
+#include "secure-boot.h"
 #include "state.h"
 
 typedef enum InstallFlags {
@@ -35,6 +36,7 @@ typedef enum PlanVerdict {
         PLAN_IMAGE_ID, /* the repository is of another product */
         PLAN_ARCHITECTURE,
         PLAN_MINIMUM_ENGINE,
+        PLAN_SECURE_BOOT, /* the firmware would not start it */
         PLAN_SLOT_TOO_SMALL,
         PLAN_ESP_FULL,
         PLAN_VAR_FULL,
@@ -62,8 +64,8 @@ typedef struct Plan {
 } Plan;
 
 /* Stable names: "install", "up-to-date", "ready", "unknown-version", "pinned", "ledger", "older", "floor",
- * "withdrawn", "wave", "image-id", "architecture", "minimum-engine", "slot-too-small", "esp-full",
- * "var-full", "unblessed", "no-slot". */
+ * "withdrawn", "wave", "image-id", "architecture", "minimum-engine", "secure-boot", "slot-too-small",
+ * "esp-full", "var-full", "unblessed", "no-slot". */
 const char *plan_verdict_name(PlanVerdict verdict);
 /* The code under which a verdict is reported as an Error; ERROR_NONE for PLAN_INSTALL. */
 ErrorCode plan_verdict_code(PlanVerdict verdict);
@@ -77,13 +79,14 @@ typedef struct PlanInput {
         unsigned flags;                    /* InstallFlags */
         uint64_t now;                      /* seconds since 1970 */
         const uint8_t *running_uki_sha256; /* SHA256_SIZE bytes; NULL: not known, then no delta of the UKI */
+        const SecureBoot *secure_boot;     /* NULL: the firmware starts anything */
 } PlanInput;
 
 /* First step, from the channel alone: fills version and verdict. With PLAN_INSTALL the manifest of
  * plan->version is to be fetched and judged by plan_manifest(). */
 int plan_choose(const PlanInput *input, Plan **ret, Error *error);
 
-/* Second step: sizes, identity, engine level. */
+/* Second step: sizes, identity, engine level, whether the firmware would start it. */
 int plan_manifest(Plan *plan, const PlanInput *input, const Manifest *manifest, Error *error);
 
 /* Sets *error to the plan's reason; 0 for PLAN_INSTALL. */

@@ -2,6 +2,8 @@
 #include "prefer.h"
 
 #include "file.h"
+#include "pe-image.h"
+#include "secure-boot.h"
 #include "uki.h"
 
 #include <fcntl.h>
@@ -49,18 +51,32 @@ static int refuse(const Operation *operation, const HostFacts *facts, Error *err
         return 0;
 }
 
-/* The root hash that the entry will demand at boot. */
-static int entry_root_hash(
-                int esp_fd, const HostRelease *release, uint8_t ret[static SHA256_SIZE], Error *error)
+/* What the firmware trusts may have changed since that release ran. */
+static int judge_entry(const Host *host, int fd, Error *error)
+{
+        _cleanup_(image_signatures_done) ImageSignatures signatures = { 0 };
+        _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
+        int r = secure_boot_load(host->efi_variables, &secure_boot, error);
+        if (r < 0 || !secure_boot)
+                return r;
+        r = pe_image_read_signatures(fd, &signatures, error);
+        return r < 0 ? r : secure_boot_judge(secure_boot, &signatures, error);
+}
+
+/* The root hash that the entry will demand at boot, if the firmware would start it. */
+static int entry_root_hash(const Host *host, int esp_fd, const HostRelease *release,
+                uint8_t ret[static SHA256_SIZE], Error *error)
 {
         _cleanup_free_ char *path = path_join("EFI/Linux", release->entry_file);
         if (!path)
                 return error_oom(error);
         _cleanup_fd_ int fd = openat(esp_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         int r = fd < 0 ? -errno : uki_read_root_hash(fd, ret);
-        return r < 0 ? error_set(error, ERROR_CORRUPT, -r, "the boot entry of release %s cannot be read: %s",
-                                       release->version, strerror(-r))
-                     : 0;
+        if (r < 0)
+                return error_set(error, ERROR_CORRUPT, -r, "the boot entry of release %s cannot be read: %s",
+                                release->version, strerror(-r));
+        r = judge_entry(host, fd, error);
+        return r < 0 ? error_prefix(error, r, "release %s would not start", release->version) : 0;
 }
 
 static int prove_other(Operation *operation, const Disk *disk, const HostFacts *facts,
@@ -101,7 +117,7 @@ int rollback_run(Operation *operation, const HostFacts *facts, Error *error)
         if (r >= 0)
                 r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0)
-                r = entry_root_hash(esp_fd(esp), other, root_hash, error);
+                r = entry_root_hash(host, esp_fd(esp), other, root_hash, error);
         if (r >= 0)
                 r = prove_other(operation, disk, facts, root_hash, error);
         if (r >= 0)

@@ -216,16 +216,24 @@ static Manifest example_manifest(void)
         return manifest;
 }
 
-static PlanVerdict judge(const Fixture *fixture, const Manifest *manifest, Error *error)
+static PlanVerdict judge_under(const Fixture *fixture, const SecureBoot *secure_boot,
+                const Manifest *manifest, Error *error)
 {
-        PlanInput input = {
-                .host = &fixture->host, .state = fixture->state, .channel = fixture->channel, .now = NOW
-        };
+        PlanInput input = { .host = &fixture->host,
+                .state = fixture->state,
+                .channel = fixture->channel,
+                .now = NOW,
+                .secure_boot = secure_boot };
         _cleanup_(plan_freep) Plan *plan = NULL;
         if (plan_choose(&input, &plan, NULL) < 0 || plan_manifest(plan, &input, manifest, NULL) < 0)
                 return PLAN_VERDICT_MAX;
         (void)plan_error(plan, error);
         return plan->verdict;
+}
+
+static PlanVerdict judge(const Fixture *fixture, const Manifest *manifest, Error *error)
+{
+        return judge_under(fixture, NULL, manifest, error);
 }
 
 TEST(a_manifest_that_fits_is_installed)
@@ -254,6 +262,29 @@ TEST(a_manifest_must_be_the_chosen_one)
         manifest = example_manifest();
         manifest.minimum_engine = ENGINE_LEVEL + 1;
         CHECK_EQ(judge(&f, &manifest, NULL), PLAN_MINIMUM_ENGINE);
+}
+
+TEST(what_the_firmware_would_not_start_is_not_planned)
+{
+        /* One list with the digest of one program. */
+        static const uint8_t db[28 + 48] = { 0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50, 0x92, 0x40, 0xac, 0xa9,
+                0x41, 0xf9, 0x36, 0x93, 0x43, 0x28, 76, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, [28 + 16] = 1, 2,
+                3 };
+        _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
+        _cleanup_fixture_ Fixture f = fixture_new();
+        Manifest manifest = example_manifest();
+        ImageSignatures *signatures = &manifest.images[IMAGE_UKI].signatures;
+        Error error = { 0 };
+
+        CHECK_OK(secure_boot_new(db, sizeof(db), NULL, 0, &secure_boot, NULL));
+        CHECK_EQ(judge_under(&f, secure_boot, &manifest, &error), PLAN_SECURE_BOOT);
+        CHECK_EQ(error.code, ERROR_UNTRUSTED);
+        signatures->is_known = true;
+        memcpy(signatures->digest, "\1\2\3", 3);
+        CHECK_EQ(judge_under(&f, secure_boot, &manifest, NULL), PLAN_INSTALL);
+        signatures->digest[31] = 1;
+        CHECK_EQ(judge_under(&f, secure_boot, &manifest, NULL), PLAN_SECURE_BOOT);
+        CHECK_EQ(judge(&f, &manifest, NULL), PLAN_INSTALL);
 }
 
 TEST(room_is_checked_before_anything_is_written)

@@ -34,7 +34,7 @@ def verity_superblock(root_hash, data_blocks, salt):
 
 
 def make_uki(command_line, release_text, padding):
-    """A PE file whose sections hold what the engine looks for; no firmware would start it."""
+    """A PE file whose sections hold what the engine looks for, and that can be signed; no firmware would start it."""
     contents = [(b".osrel", release_text), (b".cmdline", command_line), (b".linux", padding)]
     header_size, sections, body = 0x400, b"", b""
     for number, (name, content) in enumerate(contents):
@@ -42,7 +42,8 @@ def make_uki(command_line, release_text, padding):
         sections += struct.pack("<8sIIIIIIHHI", name, len(content), 0x1000 * (number + 1), len(padded),
                                 header_size + len(body), 0, 0, 0, 0, 0x40000040)
         body += padded
-    optional = struct.pack("<HBBIIIII", 0x20b, 0, 0, 0, 0, 0, 0x1000, 0x1000) + b"\0" * (240 - 24)
+    optional = struct.pack("<HBBIIIIIQIIHHHHHHIIIIHHQQQQII", 0x20b, 0, 0, 0, 0, 0, 0x1000, 0x1000, 0, 0x1000, 512, 0, 0, 0, 0, 0,
+                           0, 0, 0x1000 * (len(contents) + 1), header_size, 0, 10, 0, 0, 0, 0, 0, 0, 16) + b"\0" * 128
     coff = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, len(contents), 0, 0, 0, len(optional), 0x22)
     dos = b"MZ" + b"\0" * 58 + struct.pack("<I", 64)
     head = dos + coff + optional + sections
