@@ -54,7 +54,7 @@ uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_by
         (void)new_size_bytes;
         return sizeof(PatchFields) + 64 + WINDOW_SIZE + PATCH_REFERENCES * sizeof(PatchReference) +
                2 * PATCH_SECTIONS_MAX * (sizeof(PatchSection) + 4) +
-               (PATCH_SECTIONS_MAX + 6) * sizeof(PatchRegion) +
+               (PATCH_SECTIONS_MAX + PATCH_REGIONS_BESIDES) * sizeof(PatchRegion) +
                patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
                MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
                MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 +

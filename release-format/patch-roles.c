@@ -2,6 +2,7 @@
 #include "patch-walk.h"
 
 #include "patch-frames.h"
+#include "patch-kallsyms.h"
 
 #include <elf.h>
 #include <string.h>
@@ -30,6 +31,8 @@ static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_CHECKSUMS] = { patch_scan_checksums, 0 },
         [PATCH_ROLE_MODULE_INFO] = { patch_scan_module_info, 0 },
         [PATCH_ROLE_REPEATED] = { patch_scan_repeated, 4 },
+        [PATCH_ROLE_KALLSYMS_OFFSETS] = { patch_scan_kallsyms_offsets, 4 },
+        [PATCH_ROLE_KALLSYMS_RANKS] = { patch_scan_kallsyms_ranks, 3 },
         [PATCH_ROLE_BTF_HEADER] = { patch_scan_btf_header, PATCH_BTF_HEADER_SIZE },
         [PATCH_ROLE_BTF] = { patch_scan_btf, 0 },
         [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
@@ -200,12 +203,42 @@ static void add_btf(PatchFields *fields)
         add_region(fields, btf->types_at, btf->types_end - btf->types_at, PATCH_ROLE_BTF);
 }
 
+/* Cuts a region out of the one that holds it. There is room for two more. */
+static void carve(PatchFields *fields, uint64_t start, uint64_t size, PatchRole role)
+{
+        for (size_t i = 0; i < fields->region_count; i++) {
+                PatchRegion *whole = &fields->regions[i], rest = *whole;
+
+                if (start < whole->start || start + size > whole->end || size == 0)
+                        continue;
+                whole->end = start;
+                rest.start = start + size;
+                add_region(fields, start, size, role);
+                fields->regions[fields->region_count++] = rest;
+                return;
+        }
+}
+
+static int carve_kallsyms(PatchFields *fields, Error *error)
+{
+        PatchKallsyms *table = &fields->kallsyms;
+        int r = fields->kernel ? patch_kallsyms_find(fields, table, error) : 0;
+
+        if (r <= 0)
+                return r;
+        carve(fields, table->offsets_at, 4 * (uint64_t)table->count, PATCH_ROLE_KALLSYMS_OFFSETS);
+        if (table->ranks_at > 0)
+                carve(fields, table->ranks_at, 3 * (uint64_t)table->count, PATCH_ROLE_KALLSYMS_RANKS);
+        return 0;
+}
+
 int patch_regions_make(PatchFields *fields, Error *error)
 {
         const PatchElf *elf = &fields->old_elf;
         const bool loadable = elf->type != ET_REL;
+        int r;
 
-        fields->regions = calloc(elf->by_offset_count + 6, sizeof(PatchRegion));
+        fields->regions = calloc(elf->by_offset_count + PATCH_REGIONS_BESIDES, sizeof(PatchRegion));
         if (!fields->regions)
                 return error_oom(error);
         add_region(fields, 0, PATCH_ELF_HEADER_SIZE, PATCH_ROLE_ELF_HEADER);
@@ -229,6 +262,7 @@ int patch_regions_make(PatchFields *fields, Error *error)
                 else if (region.role != PATCH_ROLE_NONE)
                         fields->regions[fields->region_count++] = region;
         }
+        r = carve_kallsyms(fields, error);
         make_disjoint(fields);
-        return 0;
+        return r;
 }

@@ -229,6 +229,22 @@ static uint64_t foretell_type(PatchFields *fields, const PatchReference *referen
         return (uint64_t)found + fields->new_btf.first_type;
 }
 
+static uint64_t turned(uint64_t value)
+{
+        return (value & 0xff) << 16 | (value & 0xff00) | (value >> 16 & 0xff);
+}
+
+/* The number of a symbol is that of its entry among the offsets. */
+static uint64_t foretell_rank(PatchFields *fields, const PatchReference *reference)
+{
+        const PatchSection *section = &fields->old_elf.sections[reference->section];
+        uint64_t start = section->address + (fields->kallsyms.offsets_at - section->offset);
+
+        fields->target = start + 4 * reference->value;
+        fields->new_base = map_address(fields, start, PATCH_KIND_LOCATION);
+        return turned((map_address(fields, fields->target, reference->kind) - fields->new_base) / 4);
+}
+
 uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *reference, uint64_t offset)
 {
         uint64_t old_base, value = sign_extended(reference->value, reference->width);
@@ -259,6 +275,12 @@ uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *referenc
                 fields->target = old_base + reference->value * PATCH_ELF_SYMBOL_SIZE;
                 return (map_address(fields, fields->target, reference->kind) - fields->new_base) /
                        PATCH_ELF_SYMBOL_SIZE;
+        case PATCH_RULE_NEGATIVE:
+                fields->target = reference->start - 1 - value;
+                fields->new_base = map_address(fields, reference->start, PATCH_KIND_POINTER) - 1;
+                return fields->new_base - map_address(fields, fields->target, reference->kind);
+        case PATCH_RULE_RANK:
+                return foretell_rank(fields, reference);
         case PATCH_RULE_FOLLOW:
                 bases(fields, reference, offset, &old_base, &fields->new_base);
                 fields->target = old_base + value;
@@ -303,6 +325,12 @@ void patch_rule_learn(PatchFields *fields, const PatchReference *reference, uint
                 break;
         case PATCH_RULE_INDEX:
                 target = fields->new_base + actual * PATCH_ELF_SYMBOL_SIZE;
+                break;
+        case PATCH_RULE_NEGATIVE:
+                target = fields->new_base - sign_extended(actual, reference->width);
+                break;
+        case PATCH_RULE_RANK:
+                target = fields->new_base + 4 * turned(actual);
                 break;
         case PATCH_RULE_SHARED:
                 if (!right)

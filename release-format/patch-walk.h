@@ -18,9 +18,10 @@ struct PatchShared {
         PatchRuns types, strings; /* of the kernel: numbers of records, offsets of strings */
 };
 
-#define PATCH_CHUNK 4096u     /* old bytes a scanner is asked for at a time */
-#define PATCH_LOOK_AHEAD 64u  /* that it may see beyond, unless the region ends */
-#define PATCH_REFERENCES 2048 /* that it may make of them */
+#define PATCH_REGIONS_BESIDES 10 /* regions there can be more than sections */
+#define PATCH_CHUNK 4096u        /* old bytes a scanner is asked for at a time */
+#define PATCH_LOOK_AHEAD 64u     /* that it may see beyond, unless the region ends */
+#define PATCH_REFERENCES 2048    /* that it may make of them */
 
 /* How a reference is foretold. With ADDRESS rules the field is target - base, where target is an address of
  * the old space, and becomes (new target) - (new base). */
@@ -37,6 +38,8 @@ typedef enum PatchRule {
         PATCH_RULE_ROW,         /* of the section table: what the shape says */
         PATCH_RULE_NAME,        /* in BTF: an offset of a string */
         PATCH_RULE_TYPE,        /* in BTF: the number of a type */
+        PATCH_RULE_NEGATIVE,    /* what `start` stands for, less 1, less an address */
+        PATCH_RULE_RANK,        /* 3 bytes, highest first: the number of an entry of the kernel's symbols */
         PATCH_RULE_SHARED,      /* what became of the same value, of family `start`, before */
         PATCH_RULE_GIVEN,       /* `start` is what is foretold */
         PATCH_RULE_MAX
@@ -67,6 +70,8 @@ typedef enum PatchRole {
         PATCH_ROLE_SECTION_TABLE,
         PATCH_ROLE_RELOCATION_LIST,
         PATCH_ROLE_RELOC,
+        PATCH_ROLE_KALLSYMS_OFFSETS,
+        PATCH_ROLE_KALLSYMS_RANKS,
         PATCH_ROLE_BTF_HEADER,
         PATCH_ROLE_BTF,
         PATCH_ROLE_CHECKSUMS,
@@ -91,6 +96,14 @@ typedef struct PatchScan {
         size_t available;     /* bytes that may be looked at; >= limit */
         const PatchRegion *region;
 } PatchScan;
+
+/* Places in the old file; see patch-kallsyms.c. */
+typedef struct PatchKallsyms {
+        uint64_t offsets_at, ranks_at; /* 0: there are none */
+        uint64_t base;
+        uint32_t count; /* of symbols; 0 when there is no table */
+        uint16_t section;
+} PatchKallsyms;
 
 /* How far the last reference of a kind moved, and in which region that was. */
 typedef struct PatchDrift {
@@ -127,6 +140,8 @@ struct PatchFields {
         PatchRuns types;           /* numbers of records of the old BTF and of the new */
         PatchBtfRecord btf_record; /* that is being scanned */
         uint64_t btf_body_end;     /* offset of its end */
+
+        PatchKallsyms kallsyms;
 
         uint64_t jump_table,
                         jump_next; /* address of the jump table that is being scanned; where its scan is */
@@ -193,6 +208,8 @@ size_t patch_scan_reloc(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_checksums(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_module_info(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_repeated(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_kallsyms_offsets(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_kallsyms_ranks(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf_header(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_elf_header(PatchFields *fields, const PatchScan *scan);
