@@ -104,12 +104,13 @@ static int make_loop(Daemon *daemon, Error *error)
                      : 0;
 }
 
-static int run(const char *host, const char *where, char **folders, Error *error)
+static int run(const char *host, const char *where, const char *fetch_socket, char **folders, Error *error)
 {
         _cleanup_(daemon_done) Daemon daemon = { 0 };
         UpdaterOptions options = {
                 .host_description = host,
                 .config_folders = (const char *const *)folders,
+                .fetch_socket = fetch_socket,
                 .changed = on_changed,
                 .data = &daemon,
         };
@@ -132,7 +133,7 @@ static int run(const char *host, const char *where, char **folders, Error *error
 
 int main(int argc, char **argv)
 {
-        const char *host = NULL, *where = NULL;
+        const char *host = NULL, *where = NULL, *fetch_socket = NULL;
         _cleanup_strv_ char **folders = NULL;
         bool verbose = false, version = false, help;
         const Option options[] = {
@@ -141,6 +142,8 @@ int main(int argc, char **argv)
                 { "bus", 0, OPTION_STRING, &where, "BUS", "\"system\", \"session\" or a D-Bus address" },
                 { "config-folder", 0, OPTION_LIST, &folders, "FOLDER",
                                 "Instead of the standard ones; may repeat, most important first" },
+                { "fetch-socket", 0, OPTION_STRING, &fetch_socket, "PATH",
+                                "Where systemd starts role fetch; without it fetch is a child" },
                 { "verbose", 'v', OPTION_FLAG, &verbose, NULL, "Log more" },
                 { "version", 0, OPTION_FLAG, &version, NULL, "Show the version" },
                 { 0 },
@@ -168,6 +171,6 @@ int main(int argc, char **argv)
         if (verbose)
                 log_set_level(LOG_DEBUG);
         if (r >= 0)
-                r = run(host, where, folders, &error);
+                r = run(host, where, fetch_socket, folders, &error);
         return program_exit(PROGRAM, r, &error, false);
 }

@@ -186,14 +186,54 @@ static int send_full(int fd, const uint8_t *data, size_t size)
         return 0;
 }
 
-int frame_send(int fd, FrameType type, const Buffer *body)
+static int make_header(FrameType type, const Buffer *body, uint8_t ret[static FRAME_HEADER_SIZE])
 {
-        uint8_t header[FRAME_HEADER_SIZE] = { 0 };
         size_t size = body ? body->size : 0;
         if (size > FRAME_BODY_MAX)
                 return -E2BIG;
-        write_le32(header, (uint32_t)size);
-        header[4] = (uint8_t)type;
+        memset(ret, 0, FRAME_HEADER_SIZE);
+        write_le32(ret, (uint32_t)size);
+        ret[4] = (uint8_t)type;
+        return 0;
+}
+
+int frame_send_descriptors(int fd, FrameType type, const Buffer *body, const int *fds, size_t count)
+{
+        uint8_t header[FRAME_HEADER_SIZE];
+        union {
+                struct cmsghdr head;
+                char bytes[CMSG_SPACE(FRAME_DESCRIPTORS_MAX * sizeof(int))];
+        } rights = { 0 };
+        struct iovec parts[] = { { header, sizeof(header) }, { body->data, body->size } };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
+        ssize_t n;
+
+        int r = count > FRAME_DESCRIPTORS_MAX ? -E2BIG : make_header(type, body, header);
+        if (r < 0)
+                return r;
+        if (count > 0) {
+                message.msg_control = rights.bytes;
+                message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+                rights.head.cmsg_level = SOL_SOCKET;
+                rights.head.cmsg_type = SCM_RIGHTS;
+                rights.head.cmsg_len = CMSG_LEN(count * sizeof(int));
+                memcpy(CMSG_DATA(&rights.head), fds, count * sizeof(int));
+        }
+        do
+                n = sendmsg(fd, &message, MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        return (size_t)n == sizeof(header) + body->size ? 0 : -EMSGSIZE;
+}
+
+int frame_send(int fd, FrameType type, const Buffer *body)
+{
+        uint8_t header[FRAME_HEADER_SIZE];
+        size_t size = body ? body->size : 0;
+        int made = make_header(type, body, header);
+        if (made < 0)
+                return made;
         int r = send_full(fd, header, sizeof(header));
         return r < 0 || size == 0 ? r : send_full(fd, body->data, size);
 }

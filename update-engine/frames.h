@@ -23,6 +23,9 @@ typedef enum FrameType {
         FRAME_FETCH_TARGET,    /* target path, most bytes (0: only the way to it) */
         FRAME_FETCH_PROBE,     /* download path, size: the first bytes of a payload, answered as TARGET */
         FRAME_FETCH_STREAM,    /* download path, offset, size: into the data pipe */
+        /* To a role that is a service, and its answer (role-service.h). */
+        FRAME_ROLE_BEGIN = 16, /* memory, file size, number of each descriptor */
+        FRAME_ROLE_READY,
         /* From fetch. */
         FRAME_METADATA = 32,   /* name, bytes */
         FRAME_METADATA_ABSENT, /* name */
@@ -84,6 +87,9 @@ int frame_put_text(Buffer *body, const char *text);
 /* Writes a frame whole; waits when the socket is full. -EPIPE, without a signal, when the other end is gone.
  */
 int frame_send(int fd, FrameType type, const Buffer *body);
+/* The same at once, for a small frame, with descriptors (SCM_RIGHTS) that stay the caller's. */
+#define FRAME_DESCRIPTORS_MAX 8
+int frame_send_descriptors(int fd, FrameType type, const Buffer *body, const int *fds, size_t count);
 /* An Error as a frame, and back: *error is set from it. A code or errno that makes no sense becomes
  * ERROR_FAILED and EIO. Returns the negative errno. */
 int frame_send_error(int fd, int r, const Error *error);

@@ -21,8 +21,9 @@ typedef struct Operation {
         const Host *host;
         const Config *config;
         const State *state;
-        int cancel_fd; /* readable: stop */
-        uint64_t now;  /* seconds since 1970, never behind the latest known time */
+        const char *fetch_socket; /* where role fetch is a service (role-service.h); NULL: a child */
+        int cancel_fd;            /* readable: stop */
+        uint64_t now;             /* seconds since 1970, never behind the latest known time */
         /* Called on the operation's thread. `version` may be NULL. */
         void (*enter)(void *data, EngineEvent event, const char *version);
         void (*tell)(void *data, const OperationProgress *progress);

@@ -4,6 +4,7 @@
 #include "apply.h"
 #include "fetch.h"
 #include "frames.h"
+#include "role-service.h"
 #include "sha256.h"
 
 #include <fcntl.h>
@@ -25,12 +26,15 @@
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)
 #define UID_NOBODY 65534
+#define STOP_MS 5000 /* for a role that may not be killed */
+#define END_MS 10000 /* for a role that is about to end */
 
 static const Role roles[ROLE_NAME_MAX] = {
         [ROLE_FETCH] = { .name = "fetch",
                         .user = "bascule-fetch",
                         .main = fetch_main,
                         .confine = &confine_fetch,
+                        .is_service = true,
                         .address_space_bytes = 512 * MIB, /* mostly reserved: stacks of resolver threads */
                         .open_files = 64 },
         [ROLE_APPLY] = { .name = "apply",
@@ -111,25 +115,45 @@ static int enter(const Role *role, const RoleLimits *limits, Error *error)
         return confine_enter(role->confine, error);
 }
 
+static const Role *find_role(const char *name)
+{
+        for (size_t i = 0; i < ROLE_NAME_MAX; i++)
+                if (strcmp(name, roles[i].name) == 0)
+                        return &roles[i];
+        return NULL;
+}
+
+/* A child has its limits as arguments; a service is given them by its connection. */
+static int begin(const Role *role, int argc, char **argv, Error *error)
+{
+        RoleLimits limits = { 0 };
+        bool is_service = argc == 2;
+        int r = 0;
+        if (is_service)
+                r = role_service_begin(&limits);
+        else
+                limits = (RoleLimits){ strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10) };
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "role %s was not started as it should be: %s",
+                                role->name, strerror(-r));
+        r = enter(role, &limits, error);
+        return r >= 0 && is_service ? frame_send(ROLE_FD_CONTROL, FRAME_ROLE_READY, NULL) : r;
+}
+
 bool role_dispatch(int argc, char **argv, int *ret_status)
 {
-        if (argc != 4 || strncmp(argv[1], ROLE_ARGUMENT, strlen(ROLE_ARGUMENT)) != 0)
+        Error error = { 0 };
+        if ((argc != 2 && argc != 4) || strncmp(argv[1], ROLE_ARGUMENT, strlen(ROLE_ARGUMENT)) != 0)
                 return false;
-        RoleLimits limits = { strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10) };
-        for (size_t i = 0; i < ROLE_NAME_MAX; i++) {
-                if (strcmp(argv[1] + strlen(ROLE_ARGUMENT), roles[i].name) != 0)
-                        continue;
-                Error error = { 0 };
-                int r = enter(&roles[i], &limits, &error);
-                if (r < 0) {
-                        (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
-                        *ret_status = EXIT_FAILURE;
-                } else {
-                        *ret_status = roles[i].main();
-                }
+        const Role *role = find_role(argv[1] + strlen(ROLE_ARGUMENT));
+        if (!role || (argc == 2 && !role->is_service)) {
+                *ret_status = ERROR_USAGE;
                 return true;
         }
-        *ret_status = ERROR_USAGE;
+        int r = begin(role, argc, argv, &error);
+        if (r < 0)
+                (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
+        *ret_status = r < 0 ? EXIT_FAILURE : role->main();
         return true;
 }
 
@@ -235,12 +259,37 @@ int role_spawn(RoleName name, const RoleLimits *limits, const RoleFd *fds, size_
         return 0;
 }
 
-static int reap(RoleProcess *process, siginfo_t *ret)
+int role_start(RoleName name, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
+                size_t fd_count, RoleProcess *ret, Error *error)
 {
+        if (socket_path && roles[name].is_service)
+                return role_service_connect(name, socket_path, limits, fds, fd_count, ret, error);
+        return role_spawn(name, limits, fds, fd_count, ret, error);
+}
+
+const char *role_name(RoleName role)
+{
+        return roles[role].name;
+}
+
+static bool has_ended(const RoleProcess *process, int timeout_ms)
+{
+        struct pollfd wait = { .fd = process->pid_fd, .events = POLLIN };
         int r;
         do
-                r = waitid(P_PID, (id_t)process->pid, ret, WEXITED);
+                r = poll(&wait, 1, timeout_ms);
         while (r < 0 && errno == EINTR);
+        return r > 0;
+}
+
+/* It has ended, or is given up. */
+static int reap(RoleProcess *process, siginfo_t *ret)
+{
+        int r = 0;
+        if (!process->is_service)
+                do
+                        r = waitid(P_PID, (id_t)process->pid, ret, WEXITED | WNOHANG);
+                while (r < 0 && errno == EINTR);
         process->pid = 0;
         process->pid_fd = fd_close(process->pid_fd);
         process->control_fd = fd_close(process->control_fd);
@@ -250,11 +299,11 @@ static int reap(RoleProcess *process, siginfo_t *ret)
 void role_stop(RoleProcess *process)
 {
         siginfo_t info;
-        if (process->pid <= 0) {
-                process->control_fd = fd_close(process->control_fd);
+        process->control_fd = fd_close(process->control_fd);
+        if (process->pid <= 0)
                 return;
-        }
-        (void)kill(process->pid, SIGKILL);
+        bool is_killed = syscall(SYS_pidfd_send_signal, process->pid_fd, SIGKILL, NULL, 0) == 0;
+        (void)has_ended(process, is_killed ? -1 : STOP_MS);
         (void)reap(process, &info);
 }
 
@@ -264,7 +313,16 @@ int role_wait(RoleProcess *process, Error *error)
         const char *name = roles[process->role].name;
         if (process->pid <= 0)
                 return 0;
+        if (!has_ended(process, END_MS)) {
+                role_stop(process);
+                return error_set(error, ERROR_FAILED, EIO, "role %s said no more and did not end", name);
+        }
+        bool is_service = process->is_service;
         int r = reap(process, &info);
+        if (is_service)
+                return error_set(error, ERROR_FAILED, EIO,
+                                "role %s ended by itself; `journalctl -u 'bascule-%s@*'` may say why", name,
+                                name);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "cannot wait for role %s: %s", name, strerror(-r));
         if (info.si_code == CLD_EXITED && info.si_status == 0)

@@ -3,7 +3,8 @@
 
 /* The processes that basculed parts itself into (DESIGN, "Processes on the host"). A role is the same
  * program started again: one const table says its name, user, descriptors, limits, confinement and main
- * function. Descriptors stand at fixed numbers; everything else is closed. */
+ * function. Descriptors stand at fixed numbers; everything else is closed. A role is a child of basculed, or,
+ * where systemd starts it, a service (role-service.h); both are watched and stopped in the same way. */
 
 #include "confine.h"
 #include "error.h"
@@ -26,6 +27,7 @@ typedef struct Role {
         const char *user;  /* sysusers.d name, used when basculed is root */
         int (*main)(void); /* after confinement; exit status */
         const ConfineProfile *confine;
+        bool is_service; /* where systemd offers it: started in a unit of its own (role-service.h) */
         uint64_t address_space_bytes; /* of program and libraries; RoleLimits.memory_bytes come on top */
         uint64_t open_files;
 } Role;
@@ -36,9 +38,10 @@ bool role_dispatch(int argc, char **argv, int *ret_status);
 
 typedef struct RoleProcess {
         RoleName role;
-        pid_t pid;      /* 0: none */
-        int pid_fd;     /* readable when it has ended */
-        int control_fd; /* our end */
+        pid_t pid;       /* 0: none */
+        int pid_fd;      /* readable when it has ended */
+        int control_fd;  /* our end */
+        bool is_service; /* systemd's child, not ours */
 } RoleProcess;
 
 #define ROLE_PROCESS_NONE ((RoleProcess){ .pid_fd = -1, .control_fd = -1 })
@@ -56,9 +59,18 @@ typedef struct RoleLimits {
 int role_spawn(RoleName role, const RoleLimits *limits, const RoleFd *fds, size_t fd_count, RoleProcess *ret,
                 Error *error);
 
-/* Kills, if it still runs, and waits. Safe on ROLE_PROCESS_NONE. */
+/* The same, but a role that can be a service is asked for at that socket; NULL: it is a child all the same.
+ */
+int role_start(RoleName role, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
+                size_t fd_count, RoleProcess *ret, Error *error);
+
+/* Kills, if it still runs, and waits for its end. A role that may not be killed is left after a few seconds:
+ * its socket is closed, and that is an order to end. Safe on ROLE_PROCESS_NONE. */
 void role_stop(RoleProcess *process);
 
-/* Waits for the end (it was asked to end, or has closed its socket). 0 when it exited with 0; otherwise -EIO
- * and an Error that names role and signal or status. */
+/* Waits for the end (it was asked to end, or has closed its socket); one that does not come to it is
+ * stopped. 0 when it exited with 0; otherwise -EIO and an Error that names role and signal or status. How a
+ * service ended is not known here: that is -EIO, too. */
 int role_wait(RoleProcess *process, Error *error);
+
+const char *role_name(RoleName role);

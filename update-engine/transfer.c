@@ -134,7 +134,8 @@ static int start(Transfer *transfer, size_t mirror, Error *error)
         if (r < 0)
                 return r;
         RoleFd data = { writing, ROLE_FD_DATA };
-        r = role_spawn(ROLE_FETCH, &none, &data, 1, &transfer->fetch.process, error);
+        r = role_start(ROLE_FETCH, transfer->operation->fetch_socket, &none, &data, 1,
+                        &transfer->fetch.process, error);
         return r < 0 ? r : send_setup(transfer, mirror, error);
 }
 

@@ -169,6 +169,7 @@ static int job_new(
         job->operation = (Operation){ .host = updater->host,
                 .config = updater->config,
                 .state = job->state,
+                .fetch_socket = updater->options.fetch_socket,
                 .cancel_fd = job->cancel_fd,
                 .now = believable_now(updater),
                 .enter = on_enter,

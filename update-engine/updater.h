@@ -26,6 +26,7 @@ typedef struct UpdaterOptions {
         sd_event *event;                   /* referenced */
         const char *host_description;      /* path (host.h); NULL: this machine */
         const char *const *config_folders; /* NULL: config_load()'s own */
+        const char *fetch_socket;          /* of role fetch's service, borrowed; NULL: it is a child */
         UpdaterChanged changed;            /* may be NULL */
         void *data;                        /* for `changed` */
 } UpdaterOptions;

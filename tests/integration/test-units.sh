@@ -4,7 +4,7 @@
 # has its triggers when the generator has given it the intervals of engine.conf.
 # Usage: test-units.sh FOLDER-WITH-UNITS GENERATOR
 set -u
-units=(basculed.service:30 bascule-check.service:10)
+units=(basculed.service:24 bascule-fetch@.service:14 bascule-check.service:10)
 echo "1..$((${#units[@]} + 1))"
 number=0
 for pair in "${units[@]}"; do

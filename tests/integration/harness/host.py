@@ -57,7 +57,7 @@ class Host:
         self.runtime = os.path.join(self.folder, "run")
         self.reboots = os.path.join(self.folder, "reboots")
         self.log_path = os.path.join(self.folder, "basculed.log")
-        self.process = None
+        self.process = self.fetch = None
         self.partitions = self._make_disk(slot_mib)
         for folder in (self.esp + "/EFI/Linux", self.state, self.runtime, self.folder + "/config"):
             os.makedirs(folder, exist_ok=True)
@@ -122,13 +122,43 @@ class Host:
 
     # ---- The daemon ----
 
-    def start(self, wait=True):
+    @property
+    def fetch_socket(self):
+        return os.path.join(self.folder, "fetch.socket")
+
+    def serve_fetch(self):
+        """As bascule-fetch.socket: systemd's own program starts role fetch for each connection."""
+        with open(self.log_path, "ab") as log:
+            self.fetch = subprocess.Popen(
+                ["systemd-socket-activate", "--accept", "--setenv=ASAN_OPTIONS=detect_leaks=0", "--listen",
+                 self.fetch_socket, self.world.program("update-engine/basculed"), "--role=fetch"],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while not os.path.exists(self.fetch_socket):
+            assert time.monotonic() < end and self.fetch.poll() is None, self.log()
+            time.sleep(0.02)
+
+    def fetch_processes(self):
+        """Of the service, as process ids: those that have not ended."""
+        with open("/proc/%d/task/%d/children" % (self.fetch.pid, self.fetch.pid), encoding="ascii") as file:
+            found = [int(pid) for pid in file.read().split()]
+        alive = []
+        for pid in found:
+            try:
+                with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
+                    if file.read().rpartition(")")[2].split()[0] != "Z":
+                        alive.append(pid)
+            except OSError:
+                pass
+        return alive
+
+    def start(self, *arguments, wait=True, around=()):
         # The roles are confined so well that a leak checker cannot look into them.
         environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.world.program("update-engine/basculed"), "--host", self.folder + "/host.conf", "--bus",
-                 self.world.bus_address, "--config-folder", self.folder + "/config", "--verbose"],
+                [*around, self.world.program("update-engine/basculed"), "--host", self.folder + "/host.conf", "--bus",
+                 self.world.bus_address, "--config-folder", self.folder + "/config", "--verbose", *arguments],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
         if wait:
             self.wait_ready()
@@ -163,6 +193,14 @@ class Host:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def clean(self):
+        self.kill()
+        if self.fetch:
+            for pid in self.fetch_processes():
+                os.kill(pid, signal.SIGKILL)
+            self.fetch.kill()
+            self.fetch.wait()
 
     def restart(self):
         self.stop()

@@ -115,7 +115,7 @@ class World:
 
     def clean(self):
         for host in self.hosts:
-            host.kill()
+            host.clean()
         for server in self.servers:
             server.stop()
         for path in self.mounts:
