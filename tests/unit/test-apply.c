@@ -246,4 +246,43 @@ TEST(changed_bytes_are_refused)
         CHECK_EQ(run.error.code, ERROR_UNTRUSTED);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define FLIPS 1000 /* a sanitized process takes long to begin */
+#else
+#define FLIPS 10000
+#endif
+
+/* xorshift64*: the same places in every run. */
+static uint64_t next_random(uint64_t *state)
+{
+        *state ^= *state >> 12;
+        *state ^= *state << 25;
+        *state ^= *state >> 27;
+        return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+/* Wherever in header, op table or groups it is: role apply never says APPLIED, without which no boot entry
+ * is made. */
+TEST(random_bits_of_a_payload_are_refused)
+{
+        WITH_FIXTURE;
+        uint64_t random = UINT64_C(0x62617363756c65), in_index = 0;
+        Buffer *file = &f.sample.file;
+        f.setup.payload_count = 1;
+        printf("# %d bits, seed 0x%" PRIx64 "\n", FLIPS, random);
+        for (unsigned i = 0; i < FLIPS; i++) {
+                uint64_t bit = next_random(&random) % (file->size * 8);
+                in_index += bit / 8 < f.sample.index_size;
+                file->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                CHECK_EQ(ftruncate(f.target, 0), 0);
+                int r = apply(&f, &run, UINT64_MAX);
+                if (r >= 0 || run.error.code != ERROR_UNTRUSTED || target_is_right(&f))
+                        TEST_FAIL("bit %" PRIu64 " was changed unnoticed", bit);
+                file->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        CHECK(in_index > FLIPS / 100 && in_index < FLIPS - FLIPS / 100);
+        CHECK_OK(apply(&f, &run, UINT64_MAX));
+        CHECK(target_is_right(&f));
+}
+
 TEST_MAIN

@@ -189,26 +189,66 @@ static bool is_trusted(const TufMetadata *root, TufRole role, const char *text, 
 /* Even without the hashes that other files give of it. */
 TEST(no_single_bit_of_any_metadata_can_change)
 {
-        static const char *const names[TUF_ROLE_MAX] = { "1.root.json", "timestamp.json", "1.snapshot.json",
-                "1.targets.json" };
+        static const struct {
+                const char *name;
+                TufRole role;
+        } files[] = { { "1.root.json", TUF_ROLE_ROOT }, { "2.root.json", TUF_ROLE_ROOT },
+                { "timestamp.json", TUF_ROLE_TIMESTAMP }, { "1.snapshot.json", TUF_ROLE_SNAPSHOT },
+                { "1.targets.json", TUF_ROLE_TARGETS } };
         _cleanup_(tuf_metadata_freep) TufMetadata *root = NULL;
         _cleanup_(place_done) Place place;
 
         CHECK_OK(place_make(&place));
-        for (TufRole role = TUF_ROLE_ROOT; role < TUF_ROLE_MAX; role++) {
-                _cleanup_free_ char *path = path_join(place.metadata, names[role]), *text = NULL;
+        CHECK_OK(add_root(&place));
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                _cleanup_free_ char *path = path_join(place.metadata, files[i].name), *text = NULL;
                 size_t size;
 
                 CHECK_OK(file_read(AT_FDCWD, path, TUF_METADATA_MAX, &text, &size));
-                if (role == TUF_ROLE_ROOT)
-                        CHECK_OK(tuf_metadata_parse("root", role, text, size, &root, NULL));
-                CHECK(is_trusted(root, role, text, size));
+                if (!root)
+                        CHECK_OK(tuf_metadata_parse("root", files[i].role, text, size, &root, NULL));
+                CHECK(is_trusted(root, files[i].role, text, size));
                 for (size_t bit = 0; bit < size * 8; bit++) {
                         text[bit / 8] ^= (char)(1 << bit % 8);
-                        if (is_trusted(root, role, text, size))
-                                TEST_FAIL("bit %zu of %s was changed unnoticed", bit, names[role]);
+                        if (is_trusted(root, files[i].role, text, size))
+                                TEST_FAIL("bit %zu of %s was changed unnoticed", bit, files[i].name);
                         text[bit / 8] ^= (char)(1 << bit % 8);
                 }
+        }
+}
+
+/* Channels and manifests are targets: what signed metadata says of them is their length and their hash. */
+TEST(no_single_bit_of_a_channel_or_manifest_can_change)
+{
+        static const struct {
+                const char *target, *seed;
+        } files[] = { { "channels/stable.json", "channel/three-releases" },
+                { "releases/2/x86-64/manifest.json", "manifest/two-payloads" } };
+        _cleanup_(tuf_client_freep) TufClient *client = NULL;
+        _cleanup_free_ char *corpus = path_join(getenv("SOURCE_ROOT"), "tests/corpus");
+        char *texts[ELEMENTS(files)] = { 0 };
+        size_t sizes[ELEMENTS(files)];
+        _cleanup_(place_done) Place place;
+
+        CHECK_OK(place_make(&place));
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                _cleanup_free_ char *path = path_join(corpus, files[i].seed);
+                CHECK_OK(file_read(AT_FDCWD, path, MIB, &texts[i], &sizes[i]));
+                CHECK_OK(repository_add_data(place.repository, files[i].target, texts[i], sizes[i], NULL));
+        }
+        CHECK_OK(repository_publish(place.repository, place.ring, NULL, NULL));
+        CHECK_OK(refresh_at(&place, time(NULL), &client, NULL));
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                _cleanup_(tuf_target_freep) TufTarget *target = NULL;
+                _cleanup_free_ char *text = texts[i];
+                CHECK_OK(tuf_client_find_target(client, files[i].target, &target, NULL));
+                CHECK_OK(tuf_target_verify(target, text, sizes[i], NULL));
+                for (size_t bit = 0; bit < sizes[i] * 8; bit++) {
+                        text[bit / 8] ^= (char)(1 << bit % 8);
+                        CHECK_EQ(tuf_target_verify(target, text, sizes[i], NULL), -EBADMSG);
+                        text[bit / 8] ^= (char)(1 << bit % 8);
+                }
+                CHECK_EQ(tuf_target_verify(target, text, sizes[i] - 1, NULL), -EBADMSG);
         }
 }
 
