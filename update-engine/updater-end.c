@@ -3,17 +3,43 @@
 
 #include <string.h>
 
+#define OVERRIDES_MAX 256 /* every sentence below, one after the other */
+
+/* What an administrator allowed against a refusal; "" when nothing. */
+static void describe_overrides(unsigned flags, char ret[static OVERRIDES_MAX])
+{
+        static const struct {
+                InstallFlags flag;
+                const char *words;
+        } overrides[] = { { INSTALL_ALLOW_EXPIRED, "expired metadata" },
+                { INSTALL_ALLOW_OLDER, "an older release" },
+                { INSTALL_FORCE_LEDGER, "a release that the ledger names" },
+                { INSTALL_FORCE_PIN, "another release than the pinned one" },
+                { INSTALL_FORCE_FLOOR, "passing a floor" },
+                { INSTALL_ALLOW_WITHDRAWN, "a withdrawn release" } };
+        size_t used = 0;
+        ret[0] = '\0';
+        for (size_t i = 0; i < ELEMENTS(overrides); i++)
+                if (flags & overrides[i].flag)
+                        used += (size_t)snprintf(ret + used, OVERRIDES_MAX - used, "%s%s",
+                                        used > 0 ? ", " : "an administrator allowed ", overrides[i].words);
+}
+
 static void note_install(Updater *updater, const Job *job)
 {
         HistoryEntry entry = { .time = clock_seconds(),
                 .kind = job->result >= 0                     ? HISTORY_INSTALLED
                         : job->error.code == ERROR_CANCELLED ? HISTORY_CANCELLED
                                                              : HISTORY_INSTALL_FAILED,
-                .detail = (char *)(job->result >= 0 ? "" : job->error.message),
                 .fetched_bytes = job->operation.progress.fetched_bytes,
                 .written_bytes = job->operation.progress.written_bytes,
                 .seconds = clock_seconds() - MIN_OF(job->started, clock_seconds()) };
         const char *version = job->check.plan ? job->check.plan->version : "";
+        char overrides[OVERRIDES_MAX], detail[OVERRIDES_MAX + ERROR_MESSAGE_MAX];
+        describe_overrides(job->flags, overrides);
+        (void)snprintf(detail, sizeof(detail), "%s%s%s", job->result >= 0 ? "" : job->error.message,
+                        job->result < 0 && *overrides ? "; " : "", overrides);
+        entry.detail = detail;
         (void)snprintf(entry.version, sizeof(entry.version), "%s", version);
         (void)snprintf(entry.from_version, sizeof(entry.from_version), "%s", updater->host->running_version);
         (void)state_history_add(updater->state, &entry);

@@ -131,13 +131,15 @@ static int copy_state(const State *state, State **ret, Error *error)
         return r < 0 ? r : state_parse(text, strlen(text), ret, error);
 }
 
-/* Seconds since 1970, but not before what was known when the image was made or metadata was last good. */
-static uint64_t believable_now(const Updater *updater)
+/* Seconds since 1970, but not before what was known when the image was made or metadata was last good: what
+ * a machine without a clock goes by until it is told the time. */
+static uint64_t believable_now(Updater *updater)
 {
         struct stat root;
-        uint64_t now = state_now(updater->state, clock_seconds());
+        uint64_t clock = clock_seconds(), now = state_now(updater->state, clock);
         if (stat(updater->host->trusted_root_path, &root) == 0 && root.st_mtime > 0)
                 now = MAX_OF(now, (uint64_t)root.st_mtime);
+        updater->status.clock_behind_seconds = now - clock;
         return now;
 }
 

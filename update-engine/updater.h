@@ -46,6 +46,7 @@ typedef struct UpdaterStatus {
         UpdaterProgress progress;
         char available_version[VERSION_MAX + 1]; /* the best newer release at the last check; "" */
         uint64_t last_check;                     /* seconds since 1970; 0: never */
+        uint64_t clock_behind_seconds;           /* of the time that the last operation went by; mostly 0 */
         Error last_error;                        /* of the last operation; not set when it succeeded */
         bool is_reboot_planned;
         uint64_t reboot_at;         /* seconds since 1970, when planned */

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Which release, and when: floors, waves, withdrawn releases, expiry, the timer and reboot windows."""
+import os
+import shutil
 import time
 
 from harness.tap import run, test
@@ -93,8 +95,85 @@ def expired_metadata_is_refused_unless_an_administrator_insists(world):
         host.assert_not_bootable(two)
         assert host.cli("update", "--wait", "--allow-expired").status == 0
         assert "with allow_expired" in host.log(), "it is not logged"
+        detail = host.cli("history", "--json").json[-1]["detail"]
+        assert detail == "an administrator allowed expired metadata", detail
         host.assert_installed(two)
         host.stop()
+
+
+@test
+def allowing_expired_metadata_allows_nothing_else(world):
+    """Neither signatures nor versions nor floors."""
+    one, two, three = world.image("1"), world.image("2"), world.image("3")
+    repository = world.repository(one)
+    repository.metadata.expires["timestamp"] = expired()
+    repository.release(two, floor=True)
+    old = {name: repository.read(name) for name in repository.files("metadata/")}
+    repository.release(three)
+    host = world.host(one, world.nginx(repository).url).start()
+    host.cli("plan", "--allow-expired")
+    state = host.read_state()
+    named = host.cli("update", "--wait", "--allow-expired", "--version", "3")
+    assert named.status == 5 and "2" in named.sentence, (named.status, named.err)
+    new = {name: repository.read(name) for name in repository.files("metadata/")}
+    for name, data in old.items():
+        repository.write(name, data)
+    back = host.cli("update", "--wait", "--allow-expired")
+    assert back.status == 9 and "older" in back.sentence, (back.status, back.err)
+    for name, data in new.items():
+        repository.write(name, data)
+    repository.write("metadata/timestamp.json", new["metadata/timestamp.json"].replace(b'"sig": "', b'"sig": "0'))
+    bad = host.cli("update", "--wait", "--allow-expired")
+    assert bad.status == 9, (bad.status, bad.err)
+    host.assert_not_bootable(two)
+    host.assert_not_bootable(three)
+    assert host.read_state().get("latest_known_time", 0) == state.get("latest_known_time", 0), "expired, yet taken for now"
+
+
+def _soon():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+
+
+@test
+def a_clock_that_is_behind_counts_as_the_latest_known_time(world):
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.metadata.expires["timestamp"] = _soon()
+    repository.release(two)
+    begun = int(time.time())
+    host = world.host(one, world.nginx(repository).url).start()
+    assert host.cli("check").status == 0
+    known = host.read_state()["latest_known_time"]
+    assert begun <= known <= time.time(), (begun, known)
+    host.stop()
+    # To a host that has seen the day after tomorrow, this clock is two days behind.
+    host.write_state(latest_known_time=begun + 2 * 86400)
+    host.start()
+    refused = host.cli("update", "--wait")
+    assert refused.status == 9 and "timestamp expired" in refused.sentence, (refused.status, refused.err)
+    assert "behind the latest time that is known" in host.log(), "it is not logged"
+    assert host.read_state()["latest_known_time"] == begun + 2 * 86400, "it went back"
+    host.assert_not_bootable(two)
+
+
+@test
+def no_time_is_earlier_than_the_build(world):
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    repository.metadata.expires["timestamp"] = _soon()
+    repository.release(two)
+    host = world.host(one, world.nginx(repository).url)
+    root = host.folder + "/root.json"
+    shutil.copy(world.trusted_root, root)
+    os.utime(root, (time.time() + 2 * 86400,) * 2)  # an image that will be built the day after tomorrow
+    host.describe(one, TrustedRoot=root)
+    host.start()
+    refused = host.cli("update", "--wait")
+    assert refused.status == 9 and "timestamp expired" in refused.sentence, (refused.status, refused.err)
+    host.assert_not_bootable(two)
+    assert "latest_known_time" not in host.read_state() or host.read_state()["latest_known_time"] == 0
+    assert host.cli("update", "--wait", "--allow-expired").status == 0
+    host.assert_installed(two)
 
 
 @test

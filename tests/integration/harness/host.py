@@ -250,6 +250,17 @@ class Host:
     def history(self):
         return [(event["kind"], event["version"]) for event in self.cli("history", "-n", "0", "--json").json]
 
+    def read_state(self):
+        with open(os.path.join(self.state, "state.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def write_state(self, **change):
+        with open(os.path.join(self.state, "state.json"), "r+", encoding="utf-8") as file:
+            state = {**json.load(file), **change}
+            file.seek(0)
+            json.dump(state, file)
+            file.truncate()
+
     # ---- What must hold ----
 
     def entries(self):

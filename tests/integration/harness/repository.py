@@ -80,6 +80,14 @@ class Repository:
         self.put_target("channels/stable.json", json.dumps(self.channel).encode())
         self.metadata.publish()
 
+    def read(self, name):
+        with open(os.path.join(self.folder, name), "rb") as file:
+            return file.read()
+
+    def write(self, name, data):
+        with open(os.path.join(self.folder, name), "wb") as file:
+            file.write(data)
+
     def files(self, part):
         """Paths, relative to the repository, of files whose path contains `part`."""
         found = []
