@@ -31,7 +31,7 @@ void operation_tell(Operation *operation, uint64_t done_bytes)
 
 static int role_ended(RoleProcess *process, Error *error)
 {
-        int r = role_wait(process, error);
+        int r = role_wait(process, ROLE_END_MS, error);
         return r < 0 ? r : error_set(error, ERROR_FAILED, EPIPE, "a role ended before its work was done");
 }
 

@@ -13,7 +13,7 @@
 
 #include "roles.h"
 
-/* As role_spawn(). Waits for READY: ERROR_FAILED when there is none within a minute. */
+/* As role_spawn(). Waits for READY: ERROR_FAILED when there is none within two minutes. */
 int role_service_connect(RoleName name, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
                 size_t fd_count, RoleProcess *ret, Error *error);
 

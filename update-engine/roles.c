@@ -27,7 +27,6 @@
 #define IOPRIO_IDLE (3 << 13)
 #define UID_NOBODY 65534
 #define STOP_MS 5000 /* for a role that may not be killed */
-#define END_MS 10000 /* for a role that is about to end */
 
 static const Role roles[ROLE_NAME_MAX] = {
         [ROLE_FETCH] = { .name = "fetch",
@@ -307,13 +306,13 @@ void role_stop(RoleProcess *process)
         (void)reap(process, &info);
 }
 
-int role_wait(RoleProcess *process, Error *error)
+int role_wait(RoleProcess *process, int timeout_ms, Error *error)
 {
         siginfo_t info = { 0 };
         const char *name = roles[process->role].name;
         if (process->pid <= 0)
                 return 0;
-        if (!has_ended(process, END_MS)) {
+        if (!has_ended(process, timeout_ms)) {
                 role_stop(process);
                 return error_set(error, ERROR_FAILED, EIO, "role %s said no more and did not end", name);
         }

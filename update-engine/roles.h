@@ -3,8 +3,8 @@
 
 /* The processes that basculed parts itself into (DESIGN, "Processes on the host"). A role is the same
  * program started again: one const table says its name, user, descriptors, limits, confinement and main
- * function. Descriptors stand at fixed numbers; everything else is closed. A role is a child of basculed, or,
- * where systemd starts it, a service (role-service.h); both are watched and stopped in the same way. */
+ * function. Descriptors stand at fixed numbers; everything else is closed. A role is a child of basculed,
+ * or, where systemd starts it, a service (role-service.h); both are watched and stopped in the same way. */
 
 #include "confine.h"
 #include "error.h"
@@ -68,9 +68,10 @@ int role_start(RoleName role, const char *socket_path, const RoleLimits *limits,
  * its socket is closed, and that is an order to end. Safe on ROLE_PROCESS_NONE. */
 void role_stop(RoleProcess *process);
 
-/* Waits for the end (it was asked to end, or has closed its socket); one that does not come to it is
- * stopped. 0 when it exited with 0; otherwise -EIO and an Error that names role and signal or status. How a
- * service ended is not known here: that is -EIO, too. */
-int role_wait(RoleProcess *process, Error *error);
+/* Waits for the end (it was asked to end, or has closed its socket); one that does not come to it in that
+ * time is stopped. 0 when it exited with 0; otherwise -EIO and an Error that names role and signal or
+ * status. How a service ended is not known here: that is -EIO, too. */
+#define ROLE_END_MS 60000 /* roles are idle work: on a busy machine even that takes a while */
+int role_wait(RoleProcess *process, int timeout_ms, Error *error);
 
 const char *role_name(RoleName role);

@@ -243,7 +243,7 @@ static void read_side(Transfer *transfer, Side *side, int (*on_frame)(Transfer *
         if (transfer->is_applied || side->result < 0)
                 return;
         /* The end of the stream, without a word why. */
-        side->result = role_wait(&side->process, &side->error);
+        side->result = role_wait(&side->process, ROLE_END_MS, &side->error);
         if (side->result >= 0)
                 side->result = error_set(
                                 &side->error, ERROR_FAILED, EPIPE, "a role ended before its work was done");
@@ -313,7 +313,7 @@ static int pump(Transfer *transfer, Error *error)
                         return error_set(error, ERROR_NETWORK, ETIMEDOUT,
                                         "the transfer stood still for %" PRIu64 " s", patience);
         }
-        return role_wait(&transfer->apply.process, error);
+        return role_wait(&transfer->apply.process, ROLE_END_MS, error);
 }
 
 static int attempt(Operation *operation, const TransferRequest *request, size_t mirror, Error *error)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#define SKETCH_GROUPS_MAX 8
+#define SKETCH_GROUPS_MAX 256
 
 typedef struct SketchGroup {
         uint64_t target_size, blob_size, ops_size;

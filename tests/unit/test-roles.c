@@ -90,7 +90,7 @@ TEST(a_child_starts_answers_and_ends)
         CHECK_OK(role_start(ROLE_FETCH, NULL, &limits, NULL, 0, &process, &error));
         CHECK(!process.is_service);
         CHECK_EQ(receive_refusal(&process, &reader, &error), -EBADMSG);
-        CHECK_EQ(role_wait(&process, &error), -EIO);
+        CHECK_EQ(role_wait(&process, ROLE_END_MS, &error), -EIO);
         CHECK_EQ(process.pid, 0);
         role_stop(&process);
 }
@@ -113,7 +113,7 @@ TEST(a_service_starts_answers_and_ends)
         struct pollfd wait = { .fd = pipe_fds[0], .events = POLLIN };
         CHECK_EQ(poll(&wait, 1, 0), 0);
         CHECK_EQ(receive_refusal(&process, &reader, &error), -EBADMSG);
-        CHECK_EQ(role_wait(&process, &error), -EIO);
+        CHECK_EQ(role_wait(&process, ROLE_END_MS, &error), -EIO);
         CHECK(strstr(error.message, "makes no sense"));
         CHECK_EQ(read(pipe_fds[0], &byte, 1), 0);
         (void)close(pipe_fds[0]);
@@ -189,7 +189,7 @@ TEST(a_role_that_does_not_end_is_stopped)
         CHECK_OK(role_spawn(ROLE_FETCH, &limits, NULL, 0, &process, &error));
         pid_t pid = process.pid;
         CHECK_OK(kill(pid, SIGSTOP));
-        CHECK_EQ(role_wait(&process, &error), -EIO);
+        CHECK_EQ(role_wait(&process, 500, &error), -EIO);
         CHECK(strstr(error.message, "did not end"));
         CHECK(kill(pid, 0) < 0 && errno == ESRCH);
 }
