@@ -46,6 +46,49 @@ def basculed_needs_no_network(world):
     _wait_for(lambda: not host.fetch_processes())
 
 
+def _child(host, role):
+    """The process id of a role that is basculed's child."""
+    for thread in os.listdir("/proc/%d/task" % host.process.pid):
+        with open("/proc/%d/task/%s/children" % (host.process.pid, thread), encoding="ascii") as file:
+            for pid in file.read().split():
+                with open("/proc/%s/cmdline" % pid, "rb") as line:
+                    if b"--role=" + role in line.read():
+                        return pid
+    return None
+
+
+def _status(pid):
+    with open("/proc/%s/status" % pid, encoding="ascii") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+@test
+def what_apply_holds(world):
+    """No user's rights, no path, and of what it holds only the slot that does not run can be written."""
+    need_root("to look into a process of another user")
+    host, server, two = _slow_host(world)
+    update = host.begin("update", "--wait")
+    host.wait_state(("downloading",), progress=1)
+    pid = _child(host, b"apply")
+    status = _status(pid)
+    assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split(), status
+    assert int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1", status
+    assert status["Seccomp"] == "2" or world.is_sanitized, status
+    writable = {}
+    for number in sorted(map(int, os.listdir("/proc/%s/fd" % pid))):
+        assert number < 16, number
+        with open("/proc/%s/fdinfo/%d" % (pid, number), encoding="ascii") as file:
+            flags = int(dict(line.split(":\t", 1) for line in file if ":\t" in line)["flags"], 8)
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            writable[number] = os.readlink("/proc/%s/fd/%d" % (pid, number))
+    # Standard input, output and error, the socket to basculed, the slot.
+    assert set(writable) <= {0, 1, 2, 3, 5} and writable[3].startswith("socket:"), writable
+    assert writable[0] == "/dev/null", writable
+    server.behave()
+    assert update.wait(60) == 0
+    host.assert_installed(two)
+
+
 @test
 def fetch_goes_when_basculed_is_killed(world):
     host, _, two = _slow_host(world)

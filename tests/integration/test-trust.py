@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+from harness import servers
 from harness.tap import run, test
 
 
@@ -119,6 +120,26 @@ def an_older_version_when_asked(world):
 @test
 def a_version_that_is_not_offered(world):
     _refused(world, world.repository(world.image("1"), world.image("2")), {4, 5}, ["7"], ["--version", "7"])
+
+
+@test
+def bytes_changed_after_they_were_proved_are_caught(world):
+    """A group was right when it was written; what counts is what the slot holds in the end."""
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    server.rule("/payloads/", servers.slow(600000))
+    host = world.host(one, server.url).start()
+    update = host.begin("update", "--wait")
+    host.wait_state(("downloading",), progress=500000)
+    assert host.read("root-b", 4096) == two.root[:4096], "the first group is not there yet"
+    host.write("root-b", b"?")
+    server.behave()
+    _, err = update.communicate(timeout=60)
+    assert update.returncode == 10 and "read back" in err, (update.returncode, err)
+    host.assert_not_bootable(two)
+    assert host.status()["other_state"] == "empty"
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
 
 
 if __name__ == "__main__":
