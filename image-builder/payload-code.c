@@ -2,12 +2,16 @@
 #include "payload-code.h"
 
 #include "file.h"
+#include "patch-writer.h"
 
 #include <string.h>
 #include <zstd.h>
 
 struct PayloadCoder {
         const PayloadInputs *inputs;
+        const PayloadPlan *plan;
+        PatchWriter *patches;
+        uint64_t group_offset; /* of the group at hand */
         ZSTD_CCtx *zstd;
         uint8_t *target; /* of the group at hand */
         uint8_t *ranges; /* of the op at hand */
@@ -41,8 +45,123 @@ static int zfull_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Bu
         return raw_code(coder, op, target, blob, error);
 }
 
+/* The sources of the plan, joined, as an old file. */
+static int read_sources(void *data, uint64_t offset, void *ret, size_t size, Error *error)
+{
+        const PayloadCoder *coder = data;
+        uint8_t *to = ret;
+
+        for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET && size > 0; i++) {
+                const PayloadSource *source = &coder->inputs->sources[i];
+                uint64_t source_size = coder->plan->source_size_bytes[i];
+                size_t part;
+                int r;
+
+                if (offset >= source_size) {
+                        offset -= source_size;
+                        continue;
+                }
+                part = MIN_OF((uint64_t)size, source_size - offset);
+                r = pread_full(source->fd, to, part, source->offset + offset);
+                if (r < 0)
+                        return error_set(
+                                        error, ERROR_IO, -r, "cannot read a source image: %s", strerror(-r));
+                to += part;
+                size -= part;
+                offset = 0;
+        }
+        return size == 0 ? 0 : error_set(error, ERROR_FAILED, EINVAL, "a patch reads past the sources");
+}
+
+static int whole_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Error *error)
+{
+        PatchView old_file = { .read = read_sources, .data = coder };
+        PatchInput input = { .old_file = &old_file,
+                .new_data = target,
+                .new_size = op->target_size_bytes,
+                .segments = op->segments.list,
+                .segment_count = op->segments.count,
+                .continues = true,
+                .new_base = coder->group_offset + (uint64_t)(target - coder->target) };
+        PatchPlan plan;
+        int r;
+
+        for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
+                old_file.size_bytes += coder->plan->source_size_bytes[i];
+        r = patch_writer_add(coder->patches, &input, &plan, error);
+        if (r >= 0)
+                op->parameters[0] = plan.segment_count;
+        return r;
+}
+
+static int read_memory(void *data, uint64_t offset, void *ret, size_t size, Error *error)
+{
+        const PayloadCoder *coder = data;
+
+        memcpy(ret, coder->ranges + offset, size);
+        return 0;
+}
+
+/* The file that an op makes, with the rest that stands elsewhere. */
+static int new_file(
+                PayloadCoder *coder, const PlanOp *op, const uint8_t *target, uint8_t **ret, Error *error)
+{
+        _cleanup_free_ uint8_t *data = malloc(op->target_size_bytes + op->rest.size_bytes);
+        int r;
+
+        if (!data)
+                return error_oom(error);
+        memcpy(data, target, op->target_size_bytes);
+        r = pread_full(coder->inputs->target_fd, data + op->target_size_bytes, op->rest.size_bytes,
+                        op->rest.offset);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read the image: %s", strerror(-r));
+        *ret = TAKE_PTR(data);
+        return 0;
+}
+
+static int patch_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
+{
+        _cleanup_(segment_list_done) SegmentList segments = { 0 };
+        _cleanup_free_ uint8_t *data = NULL;
+        PatchView old_file = { .read = read_memory, .data = coder };
+        PatchInput input = { .old_file = &old_file,
+                .new_size = op->target_size_bytes + op->rest.size_bytes,
+                .predicts = op->number == PAYLOAD_OP_PATCH_ELF };
+        const uint8_t *old_data;
+        size_t old_size;
+        PatchPlan plan;
+        int r;
+
+        if (op->range_count == 0)
+                return whole_code(coder, op, target, error);
+        r = payload_coder_ranges(coder, op, &old_data, &old_size, error);
+        if (r >= 0)
+                r = new_file(coder, op, target, &data, error);
+        if (r < 0)
+                return r;
+        old_file.size_bytes = old_size;
+        input.new_data = data;
+        input.left_out = op->parameters[PAYLOAD_PATCH_HOLE] > 0 ? 0 : op->rest.size_bytes;
+        r = suffix_match(old_data, old_size, data, input.new_size - input.left_out, &segments);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "cannot compare a file with an old one: %s",
+                                strerror(-r));
+        input.segments = segments.list;
+        input.segment_count = segments.count;
+        r = patch_writer_add(coder->patches, &input, &plan, error);
+        if (r < 0)
+                return r;
+        op->parameters[PAYLOAD_PATCH_RUNS] = plan.segment_count;
+        op->parameters[PAYLOAD_PATCH_SHAPE] = plan.shape_bytes;
+        op->parameters[PAYLOAD_PATCH_REST] = op->rest.size_bytes;
+        return 0;
+}
+
 /* SAME, COPY and ZERO have no blob. */
 static const OpCoder coders[PAYLOAD_OP_MAX] = {
+        [PAYLOAD_OP_PATCH] = { patch_code },
+        [PAYLOAD_OP_PATCH_ELF] = { patch_code },
         [PAYLOAD_OP_RAW] = { raw_code },
         [PAYLOAD_OP_ZFULL] = { zfull_code },
 };
@@ -53,16 +172,18 @@ void coded_group_done(CodedGroup *coded)
         buffer_done(&coded->ops);
 }
 
-int payload_coder_new(const PayloadInputs *inputs, PayloadCoder **ret, Error *error)
+int payload_coder_new(const PayloadInputs *inputs, const PayloadPlan *plan, PayloadCoder **ret, Error *error)
 {
         _cleanup_(payload_coder_freep) PayloadCoder *coder = calloc(1, sizeof(*coder));
 
         if (!coder)
                 return error_oom(error);
         coder->inputs = inputs;
+        coder->plan = plan;
+        coder->patches = patch_writer_new();
         coder->zstd = ZSTD_createCCtx();
         coder->target = malloc(PAYLOAD_GROUP_MAX);
-        if (!coder->zstd || !coder->target)
+        if (!coder->zstd || !coder->target || !coder->patches)
                 return error_oom(error);
         *ret = TAKE_PTR(coder);
         return 0;
@@ -73,6 +194,7 @@ PayloadCoder *payload_coder_free(PayloadCoder *coder)
         if (!coder)
                 return NULL;
         (void)ZSTD_freeCCtx(coder->zstd);
+        (void)patch_writer_free(coder->patches);
         free(coder->target);
         free(coder->ranges);
         free(coder);
@@ -182,8 +304,8 @@ static int code_op(PayloadCoder *coder, PayloadOpCursor *cursor, const PlanOp *p
         memcpy(coded->parameters, op.parameters, sizeof(op.parameters));
         if (op.range_count > 0)
                 memcpy(coded->ranges, op.ranges, op.range_count * sizeof(*op.ranges));
-        if (codec->memory)
-                ret->scratch_max = MAX_OF(ret->scratch_max, codec->memory(coded));
+        payload_memory_add_op(&ret->memory, coded);
+        ret->reads_all |= codec->takes_streams && op.range_count == 0;
         for (size_t i = 0; i < op.range_count; i++)
                 ret->sources |= 1U << op.ranges[i].source;
         if (op.number == PAYLOAD_OP_SAME)
@@ -207,7 +329,10 @@ int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *r
         /* Room to try a frame after all the others were stored as they are. */
         ret->blob.cap = 2 * ZSTD_compressBound(PAYLOAD_GROUP_MAX);
         ret->ops.cap = PAYLOAD_TABLE_MAX;
-        ret->scratch_max = 0;
+        ret->memory = (PayloadMemory){ 0 };
+        ret->reads_all = false;
+        ret->stream_sizes = (StreamSizes){ 0 };
+        coder->group_offset = group->target_offset;
         ret->sources = 0;
         memset(ret->target_bytes, 0, sizeof(ret->target_bytes));
         memset(ret->blob_bytes, 0, sizeof(ret->blob_bytes));
@@ -217,6 +342,11 @@ int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *r
                 if (r < 0)
                         return r;
                 done += group->ops[i].target_size_bytes;
+        }
+        if (patch_writer_is_used(coder->patches)) {
+                r = patch_writer_finish(coder->patches, &ret->blob, &ret->stream_sizes, error);
+                if (r < 0)
+                        return r;
         }
         ret->group = (PayloadGroup){ .target_offset = group->target_offset,
                 .target_size_bytes = group->target_size_bytes,

@@ -6,6 +6,7 @@
  * bytes and the level. */
 
 #include "payload-plan.h"
+#include "stream-writer.h"
 
 typedef struct PayloadCoder PayloadCoder;
 
@@ -21,15 +22,18 @@ typedef struct PayloadInputs {
 typedef struct CodedGroup {
         PayloadGroup group; /* all but blob_offset */
         Buffer blob, ops;
-        uint64_t scratch_max; /* of any of its ops */
+        PayloadMemory memory; /* what its ops need */
         unsigned sources;     /* that its ops, as they came out, read: bit 1 << PayloadSourceKind */
+        bool reads_all;       /* all sources of the plan, besides */
+        StreamSizes stream_sizes;
         uint64_t target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX]; /* by op */
 } CodedGroup;
 
 void coded_group_done(CodedGroup *coded);
 
-/* `inputs` must outlive it. */
-int payload_coder_new(const PayloadInputs *inputs, PayloadCoder **ret, Error *error);
+/* Inputs and plan must outlive it. */
+int payload_coder_new(
+                const PayloadInputs *inputs, const PayloadPlan *plan, PayloadCoder **ret, Error *error);
 PayloadCoder *payload_coder_free(PayloadCoder *coder);
 DEFINE_CLEANUP(PayloadCoder *, payload_coder_free)
 

@@ -23,7 +23,7 @@ typedef struct Encoding {
         int blobs_fd; /* all blobs so far */
         uint64_t blobs_size;
         Buffer sizes, hashes, ops; /* the parts of the table */
-        uint64_t target_max, blob_max, scratch_max;
+        PayloadMemory memory;
         unsigned sources; /* that any op reads, which may be fewer than were planned */
         PayloadProgress progress;
         void *progress_data;
@@ -66,6 +66,15 @@ static int add_to_table(Encoding *encoding, const CodedGroup *coded)
         return r < 0 ? r : buffer_append(&encoding->ops, coded->ops.data, coded->ops.size);
 }
 
+static void add_memory(PayloadMemory *memory, const CodedGroup *coded)
+{
+        memory->target_max = MAX_OF(memory->target_max, coded->group.target_size_bytes);
+        memory->blob_max = MAX_OF(memory->blob_max, coded->group.blob_size_bytes);
+        memory->scratch_max = MAX_OF(memory->scratch_max, coded->memory.scratch_max);
+        memory->heap_max = MAX_OF(memory->heap_max, coded->memory.heap_max);
+        memory->takes_streams |= coded->memory.takes_streams;
+}
+
 static int consume(void *data, size_t item, Error *error)
 {
         Encoding *encoding = data;
@@ -80,10 +89,15 @@ static int consume(void *data, size_t item, Error *error)
                 return error_set(error, ERROR_FAILED, -r, "the payload's index grows too long: %s",
                                 strerror(-r));
         encoding->blobs_size += coded->blob.size;
-        encoding->target_max = MAX_OF(encoding->target_max, coded->group.target_size_bytes);
-        encoding->blob_max = MAX_OF(encoding->blob_max, coded->group.blob_size_bytes);
-        encoding->scratch_max = MAX_OF(encoding->scratch_max, coded->scratch_max);
+        add_memory(&encoding->memory, coded);
         encoding->sources |= coded->sources;
+        for (unsigned i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
+                if (coded->reads_all && encoding->plan->source_size_bytes[i] > 0)
+                        encoding->sources |= 1U << i;
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++) {
+                encoding->report.streams.full[i] += coded->stream_sizes.full[i];
+                encoding->report.streams.stored[i] += coded->stream_sizes.stored[i];
+        }
         for (size_t i = 0; i < PAYLOAD_OP_MAX; i++) {
                 encoding->report.target_bytes[i] += coded->target_bytes[i];
                 encoding->report.blob_bytes[i] += coded->blob_bytes[i];
@@ -109,7 +123,7 @@ static int code_groups(Encoding *encoding, const char *path, Error *error)
         if (!encoding->window)
                 return error_oom(error);
         for (unsigned i = 0; i < encoding->threads; i++) {
-                r = payload_coder_new(encoding->inputs, &encoding->coders[i], error);
+                r = payload_coder_new(encoding->inputs, encoding->plan, &encoding->coders[i], error);
                 if (r < 0)
                         return r;
         }
@@ -137,8 +151,7 @@ static int make_index(Encoding *encoding, Buffer *index, Error *error)
         if (ZSTD_isError(packed))
                 return error_oom(error);
         index->size += packed;
-        report->memory_bytes = payload_memory_needed(table.size, report->group_count, encoding->target_max,
-                        encoding->blob_max, encoding->scratch_max);
+        report->memory_bytes = payload_memory_needed(table.size, report->group_count, &encoding->memory);
         if (report->memory_bytes > PAYLOAD_MEMORY_MAX)
                 return error_set(error, ERROR_FAILED, E2BIG,
                                 "a decoder would need %llu bytes of memory, more than any may",

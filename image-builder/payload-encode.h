@@ -20,6 +20,7 @@ typedef struct PayloadReport {
         uint64_t target_size_bytes;
         size_t group_count;
         uint64_t target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX]; /* by op */
+        StreamSizes streams;
 } PayloadReport;
 
 /* Threads: 0 for as many as there are processors. `progress` (may be NULL) counts the target twice: while it

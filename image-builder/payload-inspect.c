@@ -2,6 +2,7 @@
 #include "payload-inspect.h"
 
 #include "hex.h"
+#include "patch-fields.h"
 #include "payload-op.h"
 #include "payload-walk.h"
 
@@ -62,6 +63,42 @@ json_t *payload_ops_json(const uint64_t *counts, const uint64_t *target_bytes, c
                 if (json_array_append_new(array, row) < 0)
                         return json_decref(array), NULL;
         }
+        return array;
+}
+
+static const char *const stream_names[PAYLOAD_STREAMS_MAX] = {
+        [PAYLOAD_STREAM_SEGMENTS] = "runs of old files",
+        [PAYLOAD_STREAM_LITERALS] = "literals",
+        [PAYLOAD_STREAM_RUNS] = "places of differences",
+        [PAYLOAD_STREAM_DIFFS] = "differences",
+        [PAYLOAD_STREAM_SHAPES] = "shapes of programs",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_BRANCH] = "branches",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_OPERAND] = "operands",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_POINTER] = "pointers",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_RELATIVE] = "relative addresses",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_LOCATION] = "places of relocations",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_ADDEND] = "addends",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_SYMBOL] = "symbols",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_STRING] = "strings",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_SIZE] = "sizes",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_TYPE] = "type ids",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_HEADER] = "headers",
+        [PAYLOAD_STREAM_FIELDS + PATCH_KIND_REPEATED] = "repeated changes",
+};
+
+json_t *payload_streams_json(const StreamSizes *sizes)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < PAYLOAD_STREAMS_MAX; i++)
+                if (sizes->stored[i] > 0 &&
+                                json_array_append_new(array,
+                                                json_pack("{s:s, s:I, s:I}", "stream",
+                                                                stream_names[i] ? stream_names[i] : "?",
+                                                                "bytes", (json_int_t)sizes->full[i],
+                                                                "payload-bytes",
+                                                                (json_int_t)sizes->stored[i])) < 0)
+                        return json_decref(array), NULL;
         return array;
 }
 

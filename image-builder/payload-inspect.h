@@ -4,11 +4,15 @@
 /* What a payload file holds, as JSON: sizes, sources, bytes by op and the groups that cost most. */
 
 #include "error.h"
+#include "stream-writer.h"
 
 #include <jansson.h>
 
 /* The file may be hostile; nothing of it is decoded but its index. */
 int payload_inspect(int fd, json_t **ret, Error *error);
+
+/* Bytes of solid streams by kind, as a table; NULL when out of memory. */
+json_t *payload_streams_json(const StreamSizes *sizes);
 
 /* Bytes of target and of payload by op, as a table; NULL when out of memory. Arrays are indexed by op
  * number. */

@@ -14,6 +14,19 @@ static bool has_source(const PayloadInputs *inputs)
         return false;
 }
 
+/* By files where both are EROFS images, else by blocks. */
+static int match(const PayloadInputs *inputs, uint64_t size, uint64_t group_size, PayloadPlan **ret,
+                Error *error)
+{
+        int r = -EBADMSG;
+
+        if (inputs->sources[PAYLOAD_SOURCE_OLD_ROOT].fd >= 0)
+                r = payload_match_files(inputs->target_fd, size, inputs->sources, group_size, ret, NULL);
+        if (r == -EBADMSG || r == -EOPNOTSUPP)
+                r = payload_match_blocks(inputs->target_fd, size, inputs->sources, group_size, ret, error);
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot compare the images: %s", strerror(-r)) : 0;
+}
+
 int payload_make(const PayloadInputs *inputs, const PayloadMakeOptions *options, const char *path,
                 PayloadReport *ret, Error *error)
 {
@@ -23,8 +36,7 @@ int payload_make(const PayloadInputs *inputs, const PayloadMakeOptions *options,
 
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot read the image: %s", strerror(-r));
-        r = has_source(inputs) ? payload_match_blocks(inputs->target_fd, size, inputs->sources,
-                                                 options->group_size_bytes, &plan, error)
+        r = has_source(inputs) ? match(inputs, size, options->group_size_bytes, &plan, error)
                                : payload_match_full(inputs->target_fd, size, options->group_size_bytes,
                                                  options->history_bytes, &plan, error);
         return r < 0 ? r

@@ -13,6 +13,13 @@
 int payload_match_full(int target_fd, uint64_t target_size_bytes, uint64_t group_size_bytes,
                 uint64_t history_bytes, PayloadPlan **ret, Error *error);
 
+/* The plan of a delta between two EROFS images, file by file: each inode is compared with the old one that
+ * it stands for (image-files.h), whole groups are patches of the old image, and programs that changed have
+ * patches of their own. Only the old root is used. -EBADMSG or -EOPNOTSUPP when one of them is no image
+ * that erofs-reader.h reads: a delta by blocks is the answer then. Sources as below. */
+int payload_match_files(int target_fd, uint64_t target_size_bytes, const PayloadSource *sources,
+                uint64_t group_size_bytes, PayloadPlan **ret, Error *error);
+
 /* The plan of a delta by whole blocks: zeros, blocks that a source has (at the same place of the old root,
  * or anywhere), and frames for the rest, each after a prefix of what the sources have where the rest should
  * be. `sources` has PAYLOAD_SOURCE_TARGET elements, those that are not there with fd -1. Memory: 16 bytes

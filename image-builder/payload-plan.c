@@ -14,8 +14,11 @@ PayloadPlan *payload_plan_new(uint64_t target_size_bytes)
 
 static void group_done(PlanGroup *group)
 {
-        for (size_t i = 0; i < group->op_count; i++)
+        for (size_t i = 0; i < group->op_count; i++) {
                 free(group->ops[i].ranges);
+                free(group->ops[i].name);
+                segment_list_done(&group->ops[i].segments);
+        }
         free(group->ops);
 }
 

@@ -40,7 +40,8 @@ enum {
 
 /* What a decoder needs, by which every declared peak is checked: the unpacked table, this much for each
  * group, the largest target, the largest blob, the largest scratch memory of any op (PayloadCodec.memory),
- * and this much for everything else. */
+ * the most that any op allocates itself (PayloadCodec.heap), what the streams of a group take if any has
+ * some, and this much for everything else. */
 #define PAYLOAD_MEMORY_BASE (1 * MIB)
 #define PAYLOAD_MEMORY_PER_GROUP 160
 
@@ -55,11 +56,23 @@ typedef enum PayloadOpNumber {
         PAYLOAD_OP_ZERO = 3,      /* zero bytes */
         PAYLOAD_OP_RAW = 4,       /* the blob as it is */
         PAYLOAD_OP_ZFULL = 5,     /* a zstd frame; its ranges, joined, stand before it as a prefix */
-        PAYLOAD_OP_PATCH = 6,     /* reserved: matches and differences */
-        PAYLOAD_OP_PATCH_ELF = 7, /* reserved: the same with predicted addresses */
+        PAYLOAD_OP_PATCH = 6,     /* copied runs of an old file, differences, literals */
+        PAYLOAD_OP_PATCH_ELF = 7, /* the same with predicted addresses */
         PAYLOAD_OP_RECOMP = 8,    /* reserved: a patch in the clear, compressed again */
+        PAYLOAD_OP_HOLE = 9,      /* made by another op of the group: the rest of what that patches */
         PAYLOAD_OP_MAX = 64
 } PayloadOpNumber;
 
 #define PAYLOAD_RANGES_MAX 512 /* in one op */
+#define PAYLOAD_HOLES_MAX 8192 /* in one group */
 #define PAYLOAD_PARAMETERS_MAX 4
+
+/* Parameters of PATCH and PATCH_ELF. A file can go on elsewhere in the image (the tail of a file stands with
+ * its inode): the patch is then of more bytes than its target. */
+enum {
+        PAYLOAD_PATCH_RUNS,  /* number of copied runs */
+        PAYLOAD_PATCH_SHAPE, /* PATCH_ELF: bytes of shape */
+        PAYLOAD_PATCH_REST,  /* PATCH_ELF: bytes of the file after the target */
+        PAYLOAD_PATCH_HOLE,  /* PATCH_ELF: the group's hole, counted from 1, that they fill; 0: nothing does
+                              */
+};

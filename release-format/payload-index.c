@@ -123,14 +123,80 @@ static int check_range(
         return 0;
 }
 
-static int check_ops(PayloadIndex *index, IndexGroup *group, uint64_t *scratch_max, Error *error)
+/* Sources that an op reads without naming them. */
+static unsigned named_sources(const PayloadIndex *index)
+{
+        unsigned sources = 0;
+
+        for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
+                sources |= index->header.source_size_bytes[i] > 0 ? 1U << i : 0;
+        return sources;
+}
+
+/* The holes of a group, and whether each is filled once. */
+typedef struct Holes {
+        uint64_t *sizes; /* 0 once it is filled */
+        size_t count;
+} Holes;
+
+static void holes_done(Holes *holes)
+{
+        free(holes->sizes);
+}
+
+static int find_holes(const PayloadIndex *index, size_t group, Holes *holes, Error *error)
 {
         PayloadOpCursor cursor;
         PayloadOp op;
         int r;
 
-        payload_op_cursor(index, (size_t)(group - index->groups), &cursor);
+        payload_op_cursor(index, group, &cursor);
         while ((r = payload_op_next(&cursor, &op, error)) > 0) {
+                if (!payload_codec(op.number)->is_hole)
+                        continue;
+                if (holes->count == PAYLOAD_HOLES_MAX)
+                        return refuse(error, "a group has too many holes");
+                if (!holes->sizes)
+                        holes->sizes = calloc(PAYLOAD_HOLES_MAX, sizeof(*holes->sizes));
+                if (!holes->sizes)
+                        return error_oom(error);
+                holes->sizes[holes->count++] = op.target_size_bytes;
+        }
+        return r;
+}
+
+static int fill_hole(Holes *holes, const PayloadOp *op, Error *error)
+{
+        uint64_t number = op->parameters[PAYLOAD_PATCH_HOLE];
+
+        if (op->number != PAYLOAD_OP_PATCH_ELF || number == 0)
+                return 0;
+        if (number > holes->count || holes->sizes[number - 1] == 0 ||
+                        holes->sizes[number - 1] != op->parameters[PAYLOAD_PATCH_REST])
+                return refuse(error, "an op fills a hole that is not there");
+        holes->sizes[number - 1] = 0;
+        return 0;
+}
+
+static int check_filled(const Holes *holes, Error *error)
+{
+        for (size_t i = 0; i < holes->count; i++)
+                if (holes->sizes[i] > 0)
+                        return refuse(error, "no op fills a hole");
+        return 0;
+}
+
+static int check_ops(PayloadIndex *index, IndexGroup *group, Error *error)
+{
+        _cleanup_(holes_done) Holes holes = { 0 };
+        bool takes_streams = false;
+        PayloadOpCursor cursor;
+        PayloadOp op;
+        int r;
+
+        r = find_holes(index, (size_t)(group - index->groups), &holes, error);
+        payload_op_cursor(index, (size_t)(group - index->groups), &cursor);
+        while (r >= 0 && (r = payload_op_next(&cursor, &op, error)) > 0) {
                 const PayloadCodec *codec = payload_codec(op.number);
 
                 if (cursor.target_done > group->group.target_size_bytes)
@@ -143,16 +209,23 @@ static int check_ops(PayloadIndex *index, IndexGroup *group, uint64_t *scratch_m
                                 return r;
                         group->sources |= 1U << op.ranges[i].source;
                 }
-                if (codec->memory)
-                        *scratch_max = MAX_OF(*scratch_max, codec->memory(&op));
+                if (codec->takes_streams && op.range_count == 0)
+                        group->sources |= named_sources(index);
+                takes_streams |= codec->takes_streams;
+                r = fill_hole(&holes, &op, error);
+                if (r < 0)
+                        return r;
+                payload_memory_add_op(&index->memory, &op);
         }
         if (r < 0)
                 return r;
         if (cursor.target_done != group->group.target_size_bytes)
                 return refuse(error, "a group's ops do not fill its target");
-        if (cursor.blob_done != group->group.blob_size_bytes)
-                return refuse(error, "a group's ops do not use up its blob");
-        return 0;
+        if ((cursor.blob_done < group->group.blob_size_bytes) != takes_streams)
+                return refuse(error, takes_streams ? "a group has no streams"
+                                                   : "a group's ops do not use up its blob");
+        group->streams_offset = cursor.blob_done;
+        return check_filled(&holes, error);
 }
 
 static int check_memory(PayloadIndex *index, uint64_t memory_max, Error *error)
@@ -163,15 +236,14 @@ static int check_memory(PayloadIndex *index, uint64_t memory_max, Error *error)
         for (size_t i = 0; i < header->group_count; i++) {
                 const PayloadGroup *group = &index->groups[i].group;
 
-                index->target_max = MAX_OF(index->target_max, group->target_size_bytes);
-                index->blob_max = MAX_OF(index->blob_max, group->blob_size_bytes);
+                index->memory.target_max = MAX_OF(index->memory.target_max, group->target_size_bytes);
+                index->memory.blob_max = MAX_OF(index->memory.blob_max, group->blob_size_bytes);
                 index->sources |= index->groups[i].sources;
         }
         for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 if ((header->source_size_bytes[i] > 0) != ((index->sources >> i & 1) != 0))
                         return refuse(error, "it names a source that no op reads");
-        needed = payload_memory_needed(header->table_full_bytes, header->group_count, index->target_max,
-                        index->blob_max, index->scratch_max);
+        needed = payload_memory_needed(header->table_full_bytes, header->group_count, &index->memory);
         if (header->memory_bytes < needed)
                 return refuse(error, "it declares less memory than its ops need");
         if (header->memory_bytes > MIN_OF(memory_max, PAYLOAD_MEMORY_MAX))
@@ -222,7 +294,7 @@ static int read_table(PayloadIndex *index, uint64_t memory_max, Error *error)
         if (reader_bytes(&reader, ops_size, &index->ops) < 0)
                 return refuse(error, "it ends inside the ops");
         for (size_t i = 0; i < index->header.group_count; i++) {
-                r = check_ops(index, &index->groups[i], &index->scratch_max, error);
+                r = check_ops(index, &index->groups[i], error);
                 if (r < 0)
                         return r;
         }

@@ -8,6 +8,7 @@
 typedef struct IndexGroup {
         PayloadGroup group;
         uint64_t ops_offset, ops_size; /* in PayloadIndex.ops */
+        uint64_t streams_offset;       /* in the group's blob; its size when there are none */
         unsigned sources;              /* bit 1 << PayloadSourceKind */
 } IndexGroup;
 
@@ -17,7 +18,7 @@ struct PayloadIndex {
         const uint8_t *ops; /* inside the table */
         IndexGroup *groups;
         unsigned sources;
-        uint64_t target_max, blob_max, scratch_max; /* largest of any group or op */
+        PayloadMemory memory;
 };
 
 _Static_assert(sizeof(IndexGroup) <= PAYLOAD_MEMORY_PER_GROUP, "the memory rule must cover a parsed group");

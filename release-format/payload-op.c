@@ -49,6 +49,13 @@ static int raw_decode(
         return 0;
 }
 
+/* Another op of the group fills it. */
+static int hole_decode(
+                PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error)
+{
+        return 0;
+}
+
 const PayloadCodec payload_codecs[PAYLOAD_OP_MAX] = {
         [PAYLOAD_OP_SAME] = { .name = "SAME", .check = same_check, .decode = copy_decode },
         [PAYLOAD_OP_COPY] = { .name = "COPY",
@@ -63,6 +70,22 @@ const PayloadCodec payload_codecs[PAYLOAD_OP_MAX] = {
                         .ranges_max = PAYLOAD_RANGES_MAX,
                         .memory = ranges_size,
                         .decode = payload_zfull_decode },
+        [PAYLOAD_OP_PATCH] = { .name = "PATCH",
+                        .takes_streams = true,
+                        .parameter_count = 1,
+                        .ranges_max = PAYLOAD_RANGES_MAX,
+                        .check = payload_patch_check,
+                        .heap = payload_patch_heap,
+                        .decode = payload_patch_decode },
+        [PAYLOAD_OP_PATCH_ELF] = { .name = "PATCH_ELF",
+                        .takes_streams = true,
+                        .parameter_count = 4,
+                        .ranges_min = 1,
+                        .ranges_max = PAYLOAD_RANGES_MAX,
+                        .check = payload_patch_check,
+                        .heap = payload_patch_heap,
+                        .decode = payload_patch_decode },
+        [PAYLOAD_OP_HOLE] = { .name = "HOLE", .is_hole = true, .decode = hole_decode },
 };
 
 const PayloadCodec *payload_codec(uint8_t number)
@@ -202,11 +225,22 @@ int payload_op_append(PayloadOpCursor *cursor, const PayloadOp *op, Buffer *ops)
         return r;
 }
 
-uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, uint64_t target_max,
-                uint64_t blob_max, uint64_t scratch_max)
+void payload_memory_add_op(PayloadMemory *memory, const PayloadOp *op)
 {
-        const uint64_t parts[] = { group_count * PAYLOAD_MEMORY_PER_GROUP, target_max, blob_max, scratch_max,
-                PAYLOAD_MEMORY_BASE };
+        const PayloadCodec *codec = payload_codec(op->number);
+
+        if (codec->memory)
+                memory->scratch_max = MAX_OF(memory->scratch_max, codec->memory(op));
+        if (codec->heap)
+                memory->heap_max = MAX_OF(memory->heap_max, codec->heap(op));
+        memory->takes_streams |= codec->takes_streams;
+}
+
+uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, const PayloadMemory *memory)
+{
+        const uint64_t parts[] = { group_count * PAYLOAD_MEMORY_PER_GROUP, memory->target_max,
+                memory->blob_max, memory->scratch_max, memory->heap_max,
+                memory->takes_streams ? patch_group_memory_bytes() : 0, PAYLOAD_MEMORY_BASE };
         uint64_t sum = table_size;
 
         for (size_t i = 0; i < ELEMENTS(parts); i++)

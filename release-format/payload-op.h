@@ -10,6 +10,7 @@
  * What the blob holds is hostile all the same. */
 
 #include "byte-reader.h"
+#include "patch-reader.h"
 #include "payload-format.h"
 
 typedef struct PayloadRange {
@@ -31,13 +32,15 @@ typedef struct PayloadWork PayloadWork;
 
 typedef struct PayloadCodec {
         const char *name; /* NULL: not known to this version */
-        bool takes_blob, copies;
+        bool takes_blob, copies, takes_streams, is_hole;
         unsigned parameter_count;
         size_t ranges_min, ranges_max;
         /* Rules of this op alone; -EBADMSG with ERROR_CORRUPT. May be NULL. */
         int (*check)(const PayloadOp *op, Error *error);
         /* Bytes of scratch memory for decoding the op. May be NULL: none. */
         uint64_t (*memory)(const PayloadOp *op);
+        /* Bytes that it allocates by itself while it decodes. May be NULL: none. */
+        uint64_t (*heap)(const PayloadOp *op);
         /* Fills target[0 .. target_size_bytes) from blob[0 .. blob_size_bytes) and the ranges. -ESTALE when
          * a source could not be read, -EBADMSG when the blob is malformed, both with ERROR_CORRUPT. */
         int (*decode)(PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target,
@@ -55,6 +58,25 @@ uint8_t *payload_work_scratch(PayloadWork *work);
 /* Reads a range, or a part of one, into memory. -ESTALE with ERROR_CORRUPT. */
 int payload_work_read(PayloadWork *work, const PayloadRange *range, uint8_t *ret, Error *error);
 
+/* For ops that take streams: those of the group that is being decoded. */
+PatchGroup *payload_work_patches(PayloadWork *work);
+/* Where in the image that group begins. */
+uint64_t payload_work_group_offset(const PayloadWork *work);
+
+/* Where the rest of a patch goes: the hole of that number (from 1) in the group's target, or NULL. */
+uint8_t *payload_work_hole(PayloadWork *work, uint64_t number, uint64_t size_bytes);
+
+/* What a patch has as its old file: the ranges of the op one after the other, or, without any, all sources
+ * that the payload names, whole. Filled by payload_work_old_file(), which borrows the op. */
+typedef struct PayloadOldFile {
+        PayloadWork *work;
+        const PayloadRange *ranges;
+        size_t range_count;
+        PayloadRange whole[PAYLOAD_SOURCE_TARGET];
+        PatchView view;
+} PayloadOldFile;
+void payload_work_old_file(PayloadWork *work, const PayloadOp *op, PayloadOldFile *ret);
+
 /* Decodes one zstd frame of exactly blob_size bytes into exactly target_size, with a raw prefix (may be
  * empty). -EBADMSG with ERROR_CORRUPT. */
 int payload_work_unzstd(PayloadWork *work, const uint8_t *blob, size_t blob_size, const uint8_t *prefix,
@@ -62,6 +84,10 @@ int payload_work_unzstd(PayloadWork *work, const uint8_t *blob, size_t blob_size
 
 /* Codecs that have a file of their own. */
 int payload_zfull_decode(
+                PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
+int payload_patch_check(const PayloadOp *op, Error *error);
+uint64_t payload_patch_heap(const PayloadOp *op);
+int payload_patch_decode(
                 PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
 
 /* Walks the ops of a group. */
@@ -92,5 +118,12 @@ int payload_group_run(PayloadDecoder *decoder, size_t number, const uint8_t *blo
                 const uint8_t **ret_target, Error *error);
 
 /* Memory that decoding needs by the rule in payload-format.h. */
-uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, uint64_t target_max,
-                uint64_t blob_max, uint64_t scratch_max);
+typedef struct PayloadMemory {
+        uint64_t target_max, blob_max;  /* of any group */
+        uint64_t scratch_max, heap_max; /* of any op */
+        bool takes_streams;             /* some group does */
+} PayloadMemory;
+uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, const PayloadMemory *memory);
+
+/* Takes into account what an op needs. */
+void payload_memory_add_op(PayloadMemory *memory, const PayloadOp *op);

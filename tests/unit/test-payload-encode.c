@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "erofs-writer.h"
 #include "file.h"
 #include "ordered-work.h"
 #include "payload-encode.h"
@@ -220,7 +221,92 @@ TEST(plans_keep_their_groups_whole)
         CHECK_EQ(payload_plan_add_group(plan, 10001, &group), -EINVAL);
         CHECK_OK(payload_plan_add_group(plan, 5000, &group));
         CHECK_EQ(payload_plan_add_group(plan, 5000, &group), -EINVAL);
+}
+
+/* ---- deltas of images, file by file ---- */
+
+static int make_noise(Tree *tree, const char *path, size_t size, unsigned seed)
+{
+        _cleanup_free_ uint8_t *data = malloc(size + 1);
+
+        for (size_t i = 0; i < size; i++)
+                data[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+        if (size > 5000 && strstr(path, ".so")) {
+                memcpy(data, "\177ELF", 4);
+                data[5000] ^= seed & 1;
+        }
+        return tree_make_file(tree, path, data, size, 0644, NULL, NULL);
+}
+
+/* Each release has a file more, which moves everything, a library with another version in its name, and a
+ * file that moved. */
+static int write_release(unsigned number)
+{
+        const ErofsOptions options = { .uuid = { 1 }, .epoch = 1700000000, .label = "test" };
+        _cleanup_(tree_freep) Tree *tree = tree_new();
+        _cleanup_erofs_plan_ ErofsPlan *plan = NULL;
+        _cleanup_fd_ int fd = memfd_create("release", MFD_CLOEXEC);
+        char name[64];
+        int r = make_noise(tree, "etc/config", 3000, 1);
+
+        for (unsigned i = 0; r >= 0 && i < number; i++) {
+                (void)snprintf(name, sizeof(name), "bin/a%u", i);
+                r = make_noise(tree, name, 700, 100 + i);
+        }
+        (void)snprintf(name, sizeof(name), "lib/liba.so.1.%u", number);
+        if (r >= 0)
+                r = make_noise(tree, name, 70000 + number, 2);
+        (void)snprintf(name, sizeof(name), "lib/libb-%u.so", number);
+        if (r >= 0)
+                r = make_noise(tree, name, 8192, 4);
+        if (r >= 0)
+                r = make_noise(tree, number == 1 ? "share/data" : "share/more/other", 50000, 3);
+        if (r >= 0)
+                r = tree_set_times(tree, options.epoch);
+        if (r >= 0)
+                r = erofs_plan_new(tree, &options, &plan, NULL);
+        if (r >= 0)
+                r = erofs_write(plan, fd, NULL, NULL, NULL);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+TEST(a_delta_between_images_costs_what_changed)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_fd_ int old = write_release(1), new = write_release(3);
+        _cleanup_free_ char *path = path_join(folder, "files");
+        PayloadInputs inputs = {
+                .target_fd = new, .sources = { { old, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 } }, .level = 3
+        };
+        PayloadReport report;
+        uint64_t size;
+
+        CHECK_OK(fd_size(old, &inputs.sources[0].size_bytes));
+        CHECK_OK(fd_size(new, &size));
+        CHECK_OK(payload_match_files(new, size, inputs.sources, 0, &plan, NULL));
+        CHECK_OK(payload_encode(&inputs, plan, 1, path, NULL, NULL, &report, NULL));
+        /* Two new files of 700 bytes, and little else. */
+        CHECK(report.size_bytes < 3000);
+        CHECK(report.target_bytes[PAYLOAD_OP_PATCH_ELF] >= 65536);
+        CHECK(report.memory_bytes < 30 * MIB);
+        CHECK_OK(payload_prove(&inputs, path, NULL, NULL, &report, NULL));
+        inputs.sources[0].fd = new;
+        CHECK(payload_prove(&inputs, path, NULL, NULL, &report, NULL) < 0);
         CHECK_OK(tree_remove(AT_FDCWD, folder));
+}
+
+TEST(what_is_no_image_is_not_compared_by_files)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_fd_ int old = image_make(), new = write_release(1);
+        PayloadSource sources[PAYLOAD_SOURCE_TARGET] = { { old, 0, IMAGE_SIZE }, { -1, 0, 0 },
+                { -1, 0, 0 } };
+        uint64_t size;
+
+        CHECK_OK(fd_size(new, &size));
+        CHECK_EQ(payload_match_files(new, size, sources, 0, &plan, NULL), -EBADMSG);
+        sources[0] = (PayloadSource){ new, 0, size };
+        CHECK_EQ(payload_match_files(old, IMAGE_SIZE, sources, 0, &plan, NULL), -EBADMSG);
 }
 
 TEST_MAIN

@@ -110,7 +110,7 @@ TEST(rules_of_the_header)
 
 TEST(a_newer_format_an_unknown_op_and_a_needed_section_are_incompatible)
 {
-        static const uint8_t unknown[] = { 63, 10 }, reserved[] = { PAYLOAD_OP_PATCH, 10, 10 };
+        static const uint8_t unknown[] = { 63, 10 }, reserved[] = { PAYLOAD_OP_RECOMP, 10, 10 };
         static const uint8_t needed[] = { 2, 1, 'x' }, other[] = { 3, 1, 'x' };
         PayloadSketch sketch = good_sketch();
         PayloadIndex *index = NULL;
@@ -306,6 +306,64 @@ TEST(cut_and_flipped_anywhere_it_is_refused_or_sound)
                 payload_index_free(index);
                 file.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
+}
+
+/* A patch of a program that fills a hole before it, and its streams: none. */
+TEST(holes_are_filled_once_by_what_fits)
+{
+        static const struct {
+                uint8_t ops[24];
+                size_t size;
+                const char *reason;
+        } cases[] = {
+                { { PAYLOAD_OP_HOLE, 5, PAYLOAD_OP_PATCH_ELF, 5, 0, 0, 5, 1, 1, 0, 0, 9 }, 12, NULL },
+                { { PAYLOAD_OP_HOLE, 5, PAYLOAD_OP_PATCH_ELF, 5, 0, 0, 4, 1, 1, 0, 0, 9 }, 12,
+                                "fills a hole that is not there" },
+                { { PAYLOAD_OP_HOLE, 5, PAYLOAD_OP_PATCH_ELF, 5, 0, 0, 5, 2, 1, 0, 0, 9 }, 12,
+                                "fills a hole that is not there" },
+                { { PAYLOAD_OP_HOLE, 5, PAYLOAD_OP_PATCH_ELF, 5, 0, 0, 5, 0, 1, 0, 0, 9 }, 12,
+                                "no op fills a hole" },
+                { { PAYLOAD_OP_HOLE, 4, PAYLOAD_OP_PATCH_ELF, 3, 0, 0, 4, 1, 1, 0, 0, 9,
+                                  PAYLOAD_OP_PATCH_ELF, 3, 0, 0, 4, 1, 1, 0, 0, 9 },
+                                22, "fills a hole that is not there" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                PayloadSketch sketch = good_sketch();
+
+                sketch.source_size[PAYLOAD_SOURCE_OLD_ROOT] = 5000;
+                sketch.groups[1].ops = cases[i].ops;
+                sketch.groups[1].ops_size = cases[i].size;
+                if (cases[i].reason)
+                        CHECK(refused_for(&sketch, cases[i].reason));
+                else {
+                        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+
+                        CHECK_OK(parse_sketch(&sketch, &index, NULL));
+                        CHECK_EQ(payload_group_sources(index, 1), 1 << PAYLOAD_SOURCE_OLD_ROOT);
+                }
+        }
+}
+
+TEST(patches_need_streams_and_streams_need_patches)
+{
+        static const uint8_t whole[] = { PAYLOAD_OP_PATCH, 10, 0, 0 };
+        static const uint8_t runs[] = { PAYLOAD_OP_PATCH, 10, 0x81, 0x80, 0x20, 0 };
+        PayloadSketch sketch = good_sketch();
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+
+        /* Without ranges it reads all that the payload names. */
+        sketch.source_size[PAYLOAD_SOURCE_OLD_ROOT] = sketch.source_size[PAYLOAD_SOURCE_OLD_UKI] = 1;
+        sketch.groups[1].ops = whole;
+        sketch.groups[1].ops_size = sizeof(whole);
+        CHECK_OK(parse_sketch(&sketch, &index, NULL));
+        CHECK_EQ(payload_sources(index), 1 << PAYLOAD_SOURCE_OLD_ROOT | 1 << PAYLOAD_SOURCE_OLD_UKI);
+        sketch.groups[1].blob = NULL;
+        sketch.groups[1].blob_size = 0;
+        CHECK(refused_for(&sketch, "a group has no streams"));
+        sketch.groups[1].ops = runs;
+        sketch.groups[1].ops_size = sizeof(runs);
+        CHECK(refused_for(&sketch, "too many runs"));
 }
 
 TEST_MAIN

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+#include "image-files.h"
+#include "payload-match.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define GROUP_DEFAULT (32 * MIB)
+
+/* Larger files are not compared byte by byte. */
+#define COMPARED_MAX (256 * MIB)
+
+/* Of a program's old version, as much of the end as its new tail can come from. */
+#define OLD_END_MAX (16 * KIB)
+
+/* Runs at the same distance become one across so much, if most of that is the same as well. */
+#define BRIDGE_MAX (8 * KIB)
+
+/* A program whose blocks get an op of their own. */
+typedef struct Carve {
+        uint64_t offset, size_bytes;
+        const ImageFile *file, *old_file;
+        size_t hole; /* in its group, from 1; 0: its tail is elsewhere, or nowhere */
+} Carve;
+
+typedef struct FilePlanner {
+        int target_fd;
+        uint64_t target_size;
+        const PayloadSource *old_root;
+        ImageFiles old_files, new_files;
+        const ImageFile **pairs;
+        SegmentList segments; /* of the whole image */
+        Carve *carves;
+        size_t carve_count;
+        uint64_t carve_max;
+} FilePlanner;
+
+static void planner_done(FilePlanner *planner)
+{
+        image_files_done(&planner->old_files);
+        image_files_done(&planner->new_files);
+        free(planner->pairs);
+        segment_list_done(&planner->segments);
+        free(planner->carves);
+}
+
+static int add(FilePlanner *planner, uint64_t old_offset, uint64_t new_offset, uint64_t size)
+{
+        return segment_list_add(&planner->segments, old_offset, new_offset, size);
+}
+
+/* Adds what a run of a file's content is in the image: content is in at most two places, on both sides. */
+static int add_content(FilePlanner *planner, const ErofsInode *old_inode, const ErofsInode *new_inode,
+                const PatchSegment *run)
+{
+        uint64_t old_at = run->old_offset, new_at = run->new_offset, left = run->size_bytes;
+        int r = 0;
+
+        while (r >= 0 && left > 0) {
+                bool old_tail = old_at >= old_inode->data_bytes, new_tail = new_at >= new_inode->data_bytes;
+                uint64_t old_left = old_tail ? left : old_inode->data_bytes - old_at;
+                uint64_t new_left = new_tail ? left : new_inode->data_bytes - new_at;
+                uint64_t part = MIN_OF(left, MIN_OF(old_left, new_left));
+
+                r = add(planner,
+                                old_tail ? old_inode->tail_offset + (old_at - old_inode->data_bytes)
+                                         : old_inode->data_offset + old_at,
+                                new_tail ? new_inode->tail_offset + (new_at - new_inode->data_bytes)
+                                         : new_inode->data_offset + new_at,
+                                part);
+                old_at += part;
+                new_at += part;
+                left -= part;
+        }
+        return r;
+}
+
+static int read_content(
+                const ImageFiles *files, const ErofsInode *inode, uint64_t from, uint8_t **ret, Error *error)
+{
+        _cleanup_free_ uint8_t *data = malloc(inode->size_bytes - from + 1);
+        int r;
+
+        if (!data)
+                return error_oom(error);
+        r = erofs_read(files->image, inode, from, data, inode->size_bytes - from, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(data);
+        return r;
+}
+
+/* Compares the content of two files from somewhere on. */
+static int match_content(FilePlanner *planner, const ImageFile *old_file, uint64_t old_from,
+                const ImageFile *file, uint64_t new_from, Error *error)
+{
+        _cleanup_(segment_list_done) SegmentList runs = { 0 };
+        _cleanup_free_ uint8_t *old_data = NULL, *new_data = NULL;
+        int r = read_content(&planner->old_files, &old_file->inode, old_from, &old_data, error);
+
+        if (r >= 0)
+                r = read_content(&planner->new_files, &file->inode, new_from, &new_data, error);
+        if (r < 0)
+                return r;
+        r = suffix_match(old_data, old_file->inode.size_bytes - old_from, new_data,
+                        file->inode.size_bytes - new_from, &runs);
+        for (size_t i = 0; r >= 0 && i < runs.count; i++) {
+                runs.list[i].old_offset += old_from;
+                runs.list[i].new_offset += new_from;
+                r = add_content(planner, &old_file->inode, &file->inode, &runs.list[i]);
+        }
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot compare \"%s\" with an old file: %s",
+                                       file->path, strerror(-r))
+                     : 0;
+}
+
+static bool is_program(const ImageFiles *files, const ImageFile *file)
+{
+        static const uint8_t magic[4] = { 0x7f, 'E', 'L', 'F' };
+        uint8_t start[4];
+
+        return file->inode.data_bytes > 0 &&
+               erofs_read(files->image, &file->inode, 0, start, 4, NULL) >= 0 &&
+               memcmp(start, magic, 4) == 0;
+}
+
+/* A program's blocks become an op of their own; its tail stays with the other inodes. */
+static int add_program(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file, Error *error)
+{
+        uint64_t old_size = old_file->inode.size_bytes;
+
+        planner->carves[planner->carve_count++] =
+                        (Carve){ file->inode.data_offset, file->inode.data_bytes, file, old_file, 0 };
+        if (file->inode.tail_bytes == 0)
+                return 0;
+        return match_content(planner, old_file, old_size - MIN_OF(old_size, OLD_END_MAX), file,
+                        file->inode.data_bytes, error);
+}
+
+static int add_regular(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file, Error *error)
+{
+        PatchSegment all = { 0, 0, file->inode.size_bytes };
+        int r = image_files_same(&planner->old_files, old_file, &planner->new_files, file, error);
+
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return add_content(planner, &old_file->inode, &file->inode, &all) < 0 ? error_oom(error) : 0;
+        if (file->inode.data_bytes <= planner->carve_max && is_program(&planner->new_files, file) &&
+                        is_program(&planner->old_files, old_file))
+                return add_program(planner, old_file, file, error);
+        if (MAX_OF(file->inode.size_bytes, old_file->inode.size_bytes) > COMPARED_MAX)
+                return 0;
+        return match_content(planner, old_file, 0, file, 0, error);
+}
+
+static int add_file(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file, Error *error)
+{
+        uint64_t head = MIN_OF(old_file->head_bytes, file->head_bytes);
+
+        if (add(planner, old_file->inode.offset, file->inode.offset, head) < 0)
+                return error_oom(error);
+        if (file->inode.size_bytes == 0 || old_file->inode.size_bytes == 0)
+                return 0;
+        return S_ISREG(file->inode.mode) ? add_regular(planner, old_file, file, error)
+                                         : match_content(planner, old_file, 0, file, 0, error);
+}
+
+static int by_new_offset(const void *a, const void *b)
+{
+        const PatchSegment *x = a, *y = b;
+
+        if (x->new_offset != y->new_offset)
+                return x->new_offset < y->new_offset ? -1 : 1;
+        return x->size_bytes > y->size_bytes ? -1 : x->size_bytes < y->size_bytes;
+}
+
+static int by_carve_offset(const void *a, const void *b)
+{
+        const Carve *x = a, *y = b;
+
+        return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* How many of `size` bytes are the same in both images; `ret_first` before the first that is not. */
+static int count_same(FilePlanner *planner, uint64_t old_offset, uint64_t new_offset, size_t size,
+                size_t *ret_first, size_t *ret_last, size_t *ret)
+{
+        uint8_t old_bytes[BRIDGE_MAX], new_bytes[BRIDGE_MAX];
+        size_t same = 0, first = size, last = 0;
+        int r = pread_full(planner->old_root->fd, old_bytes, size, planner->old_root->offset + old_offset);
+
+        if (r >= 0)
+                r = pread_full(planner->target_fd, new_bytes, size, new_offset);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < size; i++) {
+                bool equal = old_bytes[i] == new_bytes[i];
+
+                same += equal;
+                if (!equal && first == size)
+                        first = i;
+                last = equal ? last + 1 : 0;
+        }
+        *ret_first = first;
+        *ret_last = last;
+        *ret = same;
+        return 0;
+}
+
+/* What lies between two runs (padding, mostly) goes to one of them where it can. */
+static int close_gap(FilePlanner *planner, PatchSegment *before, PatchSegment *after)
+{
+        uint64_t end = before->new_offset + before->size_bytes, gap = after->new_offset - end;
+        uint64_t old_end = before->old_offset + before->size_bytes, size = planner->old_root->size_bytes;
+        size_t first, last, same, part;
+        int r;
+
+        if (gap == 0 || gap > BRIDGE_MAX)
+                return 0;
+        part = MIN_OF(gap, size - old_end);
+        r = count_same(planner, old_end, end, part, &first, &last, &same);
+        if (r < 0)
+                return r;
+        if (after->new_offset - before->new_offset == after->old_offset - before->old_offset &&
+                        same >= gap / 2)
+                first = gap;
+        before->size_bytes += first;
+        gap -= first;
+        part = MIN_OF(gap, after->old_offset);
+        r = count_same(planner, after->old_offset - part, after->new_offset - part, part, &first, &last,
+                        &same);
+        if (r < 0)
+                return r;
+        after->old_offset -= last;
+        after->new_offset -= last;
+        after->size_bytes += last;
+        return 0;
+}
+
+/* Orders the runs, takes out overlaps, and joins what can be joined. Blocks that have an op of their own
+ * are no business of these runs. */
+static int tidy(FilePlanner *planner)
+{
+        SegmentList *all = &planner->segments;
+        size_t kept = 0, carve = 0;
+
+        qsort(all->list, all->count, sizeof(*all->list), by_new_offset);
+        for (size_t i = 0; i < all->count; i++) {
+                PatchSegment next = all->list[i];
+                PatchSegment *last = kept > 0 ? &all->list[kept - 1] : NULL;
+                uint64_t end = last ? last->new_offset + last->size_bytes : 0;
+                bool parted;
+                int r;
+
+                if (end > next.new_offset) {
+                        uint64_t overlap = end - next.new_offset;
+
+                        if (overlap >= next.size_bytes)
+                                continue;
+                        next = (PatchSegment){ next.old_offset + overlap, end, next.size_bytes - overlap };
+                }
+                while (carve < planner->carve_count && planner->carves[carve].offset < end)
+                        carve++;
+                parted = carve < planner->carve_count && planner->carves[carve].offset < next.new_offset;
+                if (last && !parted) {
+                        r = close_gap(planner, last, &next);
+                        if (r < 0)
+                                return r;
+                        if (last->new_offset + last->size_bytes == next.new_offset &&
+                                        last->old_offset + last->size_bytes == next.old_offset) {
+                                last->size_bytes += next.size_bytes;
+                                continue;
+                        }
+                }
+                all->list[kept++] = next;
+        }
+        all->count = kept;
+        return 0;
+}
+
+static int find_runs(FilePlanner *planner, Error *error)
+{
+        int r;
+
+        /* The superblock stays where it is. */
+        if (add(planner, 0, 0, MIN_OF(planner->old_root->size_bytes, (uint64_t)1152)) < 0)
+                return error_oom(error);
+        planner->carves = calloc(planner->new_files.count + 1, sizeof(*planner->carves));
+        if (!planner->carves)
+                return error_oom(error);
+        for (size_t i = 0; i < planner->new_files.count; i++) {
+                if (!planner->pairs[i])
+                        continue;
+                r = add_file(planner, planner->pairs[i], &planner->new_files.list[i], error);
+                if (r < 0)
+                        return r;
+        }
+        qsort(planner->carves, planner->carve_count, sizeof(*planner->carves), by_carve_offset);
+        r = tidy(planner);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot compare the images: %s", strerror(-r)) : 0;
+}
+
+/* ---- groups ---- */
+
+/* Adds the op that makes [from, end) of the image by runs of the whole. */
+static int add_whole(FilePlanner *planner, PlanGroup *group, uint64_t from, uint64_t end, size_t *segment)
+{
+        const SegmentList *all = &planner->segments;
+        PlanOp *op;
+        int r;
+
+        if (from == end)
+                return 0;
+        r = plan_group_add_op(group, PAYLOAD_OP_PATCH, end - from, NULL, 0);
+        if (r < 0)
+                return r;
+        op = &group->ops[group->op_count - 1];
+        while (*segment < all->count &&
+                        all->list[*segment].new_offset + all->list[*segment].size_bytes <= from)
+                (*segment)++;
+        for (size_t i = *segment; r >= 0 && i < all->count && all->list[i].new_offset < end; i++) {
+                uint64_t begin = MAX_OF(all->list[i].new_offset, from);
+                uint64_t stop = MIN_OF(all->list[i].new_offset + all->list[i].size_bytes, end);
+
+                r = segment_list_add(&op->segments,
+                                all->list[i].old_offset + (begin - all->list[i].new_offset), begin - from,
+                                stop - begin);
+        }
+        return r;
+}
+
+static int add_carve(PlanGroup *group, const Carve *carve)
+{
+        const ErofsInode *old_inode = &carve->old_file->inode, *inode = &carve->file->inode;
+        const PayloadRange ranges[] = {
+                { PAYLOAD_SOURCE_OLD_ROOT, old_inode->data_offset, old_inode->data_bytes },
+                { PAYLOAD_SOURCE_OLD_ROOT, old_inode->tail_offset, old_inode->tail_bytes },
+        };
+        int r = plan_group_add_op(group, PAYLOAD_OP_PATCH_ELF, carve->size_bytes, ranges,
+                        old_inode->tail_bytes > 0 ? 2 : 1);
+        PlanOp *op;
+
+        if (r < 0)
+                return r;
+        op = &group->ops[group->op_count - 1];
+        op->rest = (PayloadRange){ PAYLOAD_SOURCE_TARGET, inode->tail_offset, inode->tail_bytes };
+        op->parameters[PAYLOAD_PATCH_HOLE] = carve->hole;
+        op->name = strdup(carve->file->path);
+        return op->name ? 0 : -ENOMEM;
+}
+
+/* Where the group that begins at `from` ends: no program is cut. */
+static uint64_t group_end(const FilePlanner *planner, uint64_t from, size_t carve, uint64_t group_size)
+{
+        uint64_t limit = MIN_OF(from + group_size, planner->target_size);
+
+        for (; carve < planner->carve_count && planner->carves[carve].offset < limit; carve++)
+                if (planner->carves[carve].offset + planner->carves[carve].size_bytes > limit)
+                        return planner->carves[carve].offset;
+        return limit;
+}
+
+/* What stands in a group besides runs of the whole: programs, and their tails. */
+typedef struct Piece {
+        uint64_t offset, size_bytes;
+        Carve *carve;
+        bool is_tail;
+} Piece;
+
+static int by_piece_offset(const void *a, const void *b)
+{
+        const Piece *x = a, *y = b;
+
+        return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* The programs of [from, end), and those of their tails that lie there too. */
+static size_t find_pieces(FilePlanner *planner, uint64_t from, uint64_t end, size_t *carve, Piece *pieces)
+{
+        size_t count = 0, holes = 0;
+
+        for (; *carve < planner->carve_count && planner->carves[*carve].offset < end; (*carve)++) {
+                Carve *this = &planner->carves[*carve];
+                const ErofsInode *inode = &this->file->inode;
+
+                pieces[count++] = (Piece){ this->offset, this->size_bytes, this, false };
+                if (inode->tail_bytes > 0 && inode->tail_offset >= from &&
+                                inode->tail_offset + inode->tail_bytes <= end)
+                        pieces[count++] = (Piece){ inode->tail_offset, inode->tail_bytes, this, true };
+        }
+        qsort(pieces, count, sizeof(*pieces), by_piece_offset);
+        for (size_t i = 0; i < count; i++)
+                if (pieces[i].is_tail)
+                        pieces[i].carve->hole = ++holes;
+        return count;
+}
+
+static int fill_group(
+                FilePlanner *planner, PlanGroup *group, const Piece *pieces, size_t count, size_t *segment)
+{
+        uint64_t at = group->target_offset, end = at + group->target_size_bytes;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < count; i++) {
+                r = add_whole(planner, group, at, pieces[i].offset, segment);
+                if (r >= 0)
+                        r = pieces[i].is_tail ? plan_group_add_op(group, PAYLOAD_OP_HOLE,
+                                                                pieces[i].size_bytes, NULL, 0)
+                                              : add_carve(group, pieces[i].carve);
+                at = pieces[i].offset + pieces[i].size_bytes;
+        }
+        return r < 0 ? r : add_whole(planner, group, at, end, segment);
+}
+
+static int make_groups(FilePlanner *planner, uint64_t group_size, PayloadPlan *plan)
+{
+        _cleanup_free_ Piece *pieces = calloc(2 * planner->carve_count + 1, sizeof(*pieces));
+        size_t carve = 0, segment = 0;
+        int r = pieces ? 0 : -ENOMEM;
+
+        for (uint64_t at = 0; r >= 0 && at < planner->target_size;) {
+                uint64_t end = group_end(planner, at, carve, group_size);
+                size_t count = find_pieces(planner, at, end, &carve, pieces);
+                PlanGroup *group;
+
+                r = payload_plan_add_group(plan, end - at, &group);
+                if (r >= 0)
+                        r = fill_group(planner, group, pieces, count, &segment);
+                at = end;
+        }
+        return r;
+}
+
+int payload_match_files(int target_fd, uint64_t target_size_bytes, const PayloadSource *sources,
+                uint64_t group_size_bytes, PayloadPlan **ret, Error *error)
+{
+        uint64_t group_size = group_size_bytes > 0 ? group_size_bytes : GROUP_DEFAULT;
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = payload_plan_new(target_size_bytes);
+        _cleanup_(planner_done) FilePlanner planner = { .target_fd = target_fd,
+                .target_size = target_size_bytes,
+                .old_root = &sources[PAYLOAD_SOURCE_OLD_ROOT],
+                .carve_max = group_size - PAYLOAD_BLOCK_SIZE };
+        int r;
+
+        if (!plan)
+                return error_oom(error);
+        r = image_files_open(planner.old_root->fd, &planner.old_files, error);
+        if (r >= 0)
+                r = image_files_open(target_fd, &planner.new_files, error);
+        if (r >= 0)
+                r = image_files_pair(&planner.old_files, &planner.new_files, &planner.pairs, error);
+        if (r >= 0)
+                r = find_runs(&planner, error);
+        if (r < 0)
+                return r;
+        r = make_groups(&planner, group_size, plan);
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "cannot plan a group: %s", strerror(-r));
+        plan->source_size_bytes[PAYLOAD_SOURCE_OLD_ROOT] = planner.old_root->size_bytes;
+        *ret = TAKE_PTR(plan);
+        return 0;
+}
