@@ -152,6 +152,13 @@ static int write_group(Apply *apply, const PayloadGroup *group, const uint8_t *d
         return send_progress(apply, FRAME_PROGRESS, false);
 }
 
+/* What goes wrong with one payload and not with another of the same image. Bytes that are not those that
+ * were signed are another mirror's business, all else is the machine's. */
+static bool is_of_this_payload(const Error *problem)
+{
+        return problem->code == ERROR_CORRUPT || problem->code == ERROR_INCOMPATIBLE;
+}
+
 static int do_group(Apply *apply, const PayloadIndex *index, PayloadDecoder *decoder, size_t number,
                 bool may_be_stale, uint8_t *blob, Error *error)
 {
@@ -162,7 +169,9 @@ static int do_group(Apply *apply, const PayloadIndex *index, PayloadDecoder *dec
         if (r < 0)
                 return r;
         r = payload_group_decode(decoder, number, blob, (size_t)group->blob_size_bytes, &target, &problem);
-        if (r == -ESTALE && may_be_stale)
+        /* A source that is damaged, or cannot be read, or a group that does not decode for another reason.
+         */
+        if (r < 0 && may_be_stale && is_of_this_payload(&problem))
                 return add_stale(apply, group, error);
         if (r < 0) {
                 if (error && !error_is_set(error))
@@ -236,8 +245,8 @@ static int run(Apply *apply, Error *error)
         int r = apply_payload(apply, 0, NULL, 0, has_full ? &problem : error);
         if (r >= 0 && apply->stale_count > 0)
                 r = apply_payload(apply, 1, apply->stale, apply->stale_count, error);
-        else if (r == -ENODEV && has_full)
-                r = apply_payload(apply, 1, NULL, 0, error); /* the host lacks a source as a whole */
+        else if (r < 0 && has_full && is_of_this_payload(&problem))
+                r = apply_payload(apply, 1, NULL, 0, error); /* no source, no such op, too much memory */
         else if (r < 0 && has_full && error)
                 *error = problem;
         if (r < 0)

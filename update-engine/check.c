@@ -78,15 +78,42 @@ static int locate_payloads(Session *session, const HostFacts *facts, CheckResult
         return 0;
 }
 
-/* Of each image the chosen payload. */
-static int probe_payloads(Session *session, const CheckResult *result, Error *error)
+/* The repository lost the chosen payload of an image: the next one is chosen. */
+static void drop_payload(CheckResult *result, size_t image)
+{
+        const PayloadReference **payloads = result->payloads[image];
+        Plan *plan = result->plan;
+
+        plan->fetch_bytes = plan->fetch_bytes - payloads[0]->size_bytes + payloads[1]->size_bytes;
+        if (image == IMAGE_ROOT)
+                plan->is_delta = !payloads[1]->is_full;
+        free(result->paths[image][0]);
+        result->payload_counts[image]--;
+        for (size_t i = 0; i < result->payload_counts[image]; i++) {
+                payloads[i] = payloads[i + 1];
+                result->paths[image][i] = result->paths[image][i + 1];
+        }
+        result->paths[image][result->payload_counts[image]] = NULL;
+}
+
+/* Of each image the chosen payload, or else the next. */
+static int probe_payloads(Session *session, CheckResult *result, Error *error)
 {
         for (size_t image = 0; image < IMAGE_KIND_MAX; image++) {
-                const PayloadReference *payload = result->payloads[image][0];
-                int r = session_probe(session, result->paths[image][0], payload->index_size_bytes,
-                                payload->index_sha256, error);
-                if (r < 0)
-                        return error_prefix(error, r, "%s image", image_kind_name((ImageKind)image));
+                for (;;) {
+                        const PayloadReference *payload = result->payloads[image][0];
+                        Error problem = { 0 };
+                        int r = session_probe(session, result->paths[image][0], payload->index_size_bytes,
+                                        payload->index_sha256, &problem);
+                        if (r >= 0)
+                                break;
+                        if (r == -ECANCELED || result->payload_counts[image] == 1) {
+                                if (error && !error_is_set(error))
+                                        *error = problem;
+                                return error_prefix(error, r, "%s image", image_kind_name((ImageKind)image));
+                        }
+                        drop_payload(result, image);
+                }
         }
         return 0;
 }

@@ -192,8 +192,12 @@ static int do_probe(Fetch *fetch, Frame *frame, Error *error)
                 return bad_frame(error);
         (void)snprintf(path, sizeof(path), "targets/%s", name);
         _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP((size_t)size);
-        int r = http_get_range(fetch->http, path, 0, size, &bytes, error);
-        return r < 0 ? r : send_target(&bytes, error);
+        Error problem = { 0 };
+        int r = http_get_range(fetch->http, path, 0, size, &bytes, &problem);
+        if (r >= 0)
+                return send_target(&bytes, error);
+        /* Another payload may do instead, so this role lives on. */
+        return frame_send_error(ROLE_FD_CONTROL, r, &problem);
 }
 
 static int do_stream(Fetch *fetch, Frame *frame, Error *error)

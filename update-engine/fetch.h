@@ -8,7 +8,7 @@
  *     TARGET       -> METADATA... (delegations), then TARGET with verified bytes
  *     STREAM       -> bytes into ROLE_FD_DATA, then STREAMED
  *
- * and FETCHED now and then. Anything that goes wrong is FAILED, and ends the role. It runs the TUF client so
- * that garbage dies here; basculed verifies everything again. */
+ * and FETCHED now and then. Anything that goes wrong is FAILED, and ends the role, but for a PROBE. It runs
+ * the TUF client so that garbage dies here; basculed verifies everything again. */
 
 int fetch_main(void);

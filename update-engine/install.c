@@ -42,6 +42,9 @@ static int open_extents(Install *install, Error *error)
         if (r >= 0)
                 r = disk_open_partition(install->disk, slot_hash_role(facts->other_slot), O_RDWR | O_CLOEXEC,
                                 &install->hash, error);
+        /* The partition and not the verity device above it, which is opened with panic_on_corruption: a
+         * damaged block of the source shows in the hash of what is made of it, and costs a download instead
+         * of a crash. */
         if (r >= 0)
                 r = disk_open_partition(install->disk, slot_data_role(facts->running.slot),
                                 O_RDONLY | O_CLOEXEC, &install->old_root, error);

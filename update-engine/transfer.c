@@ -328,7 +328,7 @@ static int attempt(Operation *operation, const TransferRequest *request, size_t 
         return r < 0 ? r : pump(&transfer, error);
 }
 
-int transfer_run(Operation *operation, const TransferRequest *request, Error *error)
+static int run_with_mirrors(Operation *operation, const TransferRequest *request, Error *error)
 {
         size_t mirrors = MAX_OF(strv_length(operation->config->repositories), (size_t)1);
         for (size_t mirror = 0;; mirror++) {
@@ -343,4 +343,28 @@ int transfer_run(Operation *operation, const TransferRequest *request, Error *er
                         *error = problem;
                 return r;
         }
+}
+
+/* No mirror has a payload as it was signed, or none that this engine can use. */
+static bool is_payload_lost(int r, const Error *error)
+{
+        return error->code == ERROR_UNTRUSTED || error->code == ERROR_CORRUPT ||
+               error->code == ERROR_INCOMPATIBLE || r == -ENOENT;
+}
+
+int transfer_run(Operation *operation, const TransferRequest *request, Error *error)
+{
+        Error problem = { 0 };
+        int r = run_with_mirrors(operation, request, &problem);
+
+        if (r < 0 && request->payload_count > 1 && is_payload_lost(r, &problem)) {
+                TransferRequest rest = *request;
+
+                rest.payload_count--;
+                memmove(rest.payloads, request->payloads + 1, rest.payload_count * sizeof(rest.payloads[0]));
+                return transfer_run(operation, &rest, error);
+        }
+        if (r < 0 && error && !error_is_set(error))
+                *error = problem;
+        return r;
 }

@@ -20,6 +20,6 @@ typedef struct TransferRequest {
 } TransferRequest;
 
 /* Makes the target hold the image, flushed; what it holds already is not fetched. Tries all mirrors, also
- * for bytes that turn out wrong. The image is not proved by this: that is reading back. Progress is told
- * from the operation's present counts on. */
+ * for bytes that turn out wrong, and then the next payload. The image is not proved by this: that is reading
+ * back. Progress is told from the operation's present counts on. */
 int transfer_run(Operation *operation, const TransferRequest *request, Error *error);

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Deltas from release to host: what they save, and that no host is lost when one cannot be used."""
+import json
+import os
+import re
+
+from harness import servers
+from harness.repository import bascule_image
+from harness.tap import run, test
+
+
+class Published:
+    """A repository made by bascule-image, with deltas."""
+
+    def __init__(self, world):
+        self.world, self.folder = world, world.new_folder("published") + "/repo"
+        self.keys = world.new_folder("release-keys") + "/keys"
+        bascule_image(world, "keys", "init", self.keys)
+
+    def release(self, image, *options):
+        return json.loads(bascule_image(
+            self.world, "release", image.folder, "--repo", self.folder, "--channel", "stable", "--keys", self.keys, "--level",
+            "3", "--cache", self.world.folder + "/cache", "--json", *options))
+
+    def file(self, part):
+        """The only target file with that in its name."""
+        found = [os.path.join(folder, name) for folder, _, names in os.walk(self.folder + "/targets") for name in names
+                 if re.search(part, name)]
+        assert len(found) == 1, found
+        return found[0]
+
+    def host(self, image, server):
+        host = self.world.host(image, server.url)
+        host.describe(image, TrustedRoot=self.keys + "/root.json")
+        return host.start()
+
+
+def _published(world, *versions):
+    published = Published(world)
+    reports = [published.release(world.image(version)) for version in versions]
+    return published, reports[-1]
+
+
+def _update(host):
+    result = host.cli("update", "--wait", "--json")
+    assert result.status == 0, result.err + result.out
+    return host.status()["progress"]["fetched_bytes"]
+
+
+@test
+def an_update_takes_the_delta(world):
+    one, two = world.image("1"), world.image("2")
+    published, report = _published(world, "1", "2")
+    delta = report["deltas"][0]
+    assert delta["from"] == "1" and delta["root-payload-size"] < report["root-payload-size"] / 2, report
+    host = published.host(one, world.nginx(published))
+    plan = host.cli("plan", "--json").json
+    assert plan["is_delta"] and plan["fetch_bytes"] == delta["download-size"], (plan, delta)
+    before, fetched = host.fingerprint(), _update(host)
+    assert fetched < delta["download-size"] + 200000 < report["root-payload-size"], (fetched, delta)
+    host.assert_installed(two)
+    assert host.fingerprint() == before
+
+
+@test
+def an_interrupted_delta_goes_on(world):
+    one, two = world.image("1"), world.image("2")
+    published, report = _published(world, "1", "2")
+    server = world.hostile(published)
+    server.rule("/payloads/", servers.slow(150000))
+    host = published.host(one, server)
+    for _ in range(3):
+        host.begin("update")
+        host.wait_state(("downloading", "verifying", "finishing", "ready-to-reboot"), progress=1)
+        host.kill()
+        host.start()
+    server.behave()
+    fetched = _update(host)
+    assert fetched < report["root-payload-size"], fetched
+    host.assert_installed(two)
+
+
+@test
+def a_damaged_source_costs_a_part_of_the_full_payload(world):
+    one, two = world.image("1"), world.image("2")
+    published, report = _published(world, "1", "2")
+    host = published.host(one, world.nginx(published))
+    damaged = bytearray(one.root)
+    for at in range(len(damaged) // 3, len(damaged) // 2, 4096):
+        damaged[at] ^= 255
+    host.write("root-a", bytes(damaged))
+    _update(host)
+    host.assert_installed(two)
+
+
+@test
+def a_lost_delta_is_done_without(world):
+    one, two = world.image("1"), world.image("2")
+    published, _ = _published(world, "1", "2")
+    for part in ("root-from-1", "uki-from-1"):
+        server = world.hostile(published)
+        server.rule(part, servers.status(404))
+        host = published.host(one, server)
+        _update(host)
+        host.assert_installed(two)
+        host.stop()
+
+
+@test
+def a_delta_that_is_wrong_on_the_server_is_done_without(world):
+    one, two = world.image("1"), world.image("2")
+    published, _ = _published(world, "1", "2")
+    path = published.file("root-from-1")
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    data[-1] ^= 1
+    os.unlink(path)
+    with open(path, "wb") as file:
+        file.write(data)
+    host = published.host(one, world.nginx(published))
+    _update(host)
+    host.assert_installed(two)
+
+
+@test
+def skipped_versions_have_deltas_or_the_full_payload(world):
+    one, four = world.image("1"), world.image("4")
+    published = Published(world)
+    for version in ("1", "2", "3"):
+        published.release(world.image(version), "--deltas", "0")
+    report = published.release(four, "--deltas", "2")
+    assert [delta["from"] for delta in report["deltas"]] == ["3", "2"], report
+    server = world.nginx(published)
+    for image, is_delta in ((world.image("2"), True), (one, False)):
+        host = published.host(image, server)
+        plan = host.cli("plan", "--json").json
+        assert plan["version"] == "4" and plan["is_delta"] == is_delta, plan
+        _update(host)
+        host.assert_installed(four)
+        host.stop()
+
+
+if __name__ == "__main__":
+    run()
