@@ -5,6 +5,7 @@
 #include "patch-walk.h"
 
 #include <elf.h>
+#include <string.h>
 
 /* Lengths of instructions in 64-bit mode, after the opcode maps of the Intel manual, volume 2, appendix A.
  * What an opcode is followed by: */
@@ -301,6 +302,34 @@ static void take_absolute(PatchFields *fields, const Place *place, size_t at, bo
                         add(fields, place, at, PATCH_KIND_OPERAND, PATCH_RULE_ABSOLUTE, 0);
 }
 
+static void take_instruction(PatchFields *fields, const Place *place, const PatchX86 *x)
+{
+        if (x->relative_at)
+                take_relative(fields, place, x);
+        if (fields->kernel && x->displacement_at)
+                take_absolute(fields, place, x->displacement_at, x->per_cpu);
+        if (fields->kernel && x->immediate_at)
+                take_absolute(fields, place, x->immediate_at, false);
+}
+
+/* The last instructions of a section are decoded from a copy with zeros behind; what would reach beyond the
+ * section is none. */
+static void scan_end(PatchFields *fields, const PatchScan *scan, size_t at)
+{
+        uint8_t copy[2 * PATCH_X86_MAX] = { 0 };
+        PatchScan rest = { .at = scan->at + at, .bytes = copy, .region = scan->region };
+        Place place = { .scan = &rest };
+        PatchX86 x;
+
+        rest.limit = rest.available = scan->available - at;
+        memcpy(copy, scan->bytes + at, rest.available);
+        for (; place.at < rest.limit; place.at += MAX_OF(place.length, (size_t)1)) {
+                place.length = patch_x86_decode(copy + place.at, &x);
+                if (place.length > 0 && place.at + place.length <= rest.available)
+                        take_instruction(fields, &place, &x);
+        }
+}
+
 size_t patch_scan_x86(PatchFields *fields, const PatchScan *scan)
 {
         Place place = { .scan = scan };
@@ -312,13 +341,12 @@ size_t patch_scan_x86(PatchFields *fields, const PatchScan *scan)
                         place.at++;
                         continue;
                 }
-                if (x.relative_at)
-                        take_relative(fields, &place, &x);
-                if (fields->kernel && x.displacement_at)
-                        take_absolute(fields, &place, x.displacement_at, x.per_cpu);
-                if (fields->kernel && x.immediate_at)
-                        take_absolute(fields, &place, x.immediate_at, false);
+                take_instruction(fields, &place, &x);
                 place.at += place.length;
+        }
+        if (place.at < scan->limit && scan->at + scan->available == scan->region->end) {
+                scan_end(fields, scan, place.at);
+                return scan->available;
         }
         return place.at;
 }
