@@ -3,6 +3,7 @@
 
 #include "file.h"
 #include "patch-writer.h"
+#include "x86-parts.h"
 
 #include <string.h>
 #include <zstd.h>
@@ -23,6 +24,21 @@ typedef struct OpCoder {
         int (*code)(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error);
 } OpCoder;
 
+/* Makes room for so many bytes in `ranges`. */
+static int make_room(PayloadCoder *coder, size_t size, Error *error)
+{
+        uint8_t *larger;
+
+        if (size <= coder->ranges_capacity)
+                return 0;
+        larger = realloc(coder->ranges, size);
+        if (!larger)
+                return error_oom(error);
+        coder->ranges = larger;
+        coder->ranges_capacity = size;
+        return 0;
+}
+
 static int raw_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
 {
         op->number = PAYLOAD_OP_RAW;
@@ -30,19 +46,40 @@ static int raw_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buff
         return buffer_append(blob, target, op->target_size_bytes) < 0 ? error_oom(error) : 0;
 }
 
-static int zfull_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
+/* Code is filtered where that helps: the op is then another, and what to compress another copy of it. */
+static int filter_code(PayloadCoder *coder, PlanOp *op, const uint8_t **target, Buffer *blob, Error *error)
+{
+        uint64_t parts;
+        int r = make_room(coder, op->target_size_bytes, error);
+
+        if (r < 0)
+                return r;
+        r = x86_parts_choose(coder->zstd, *target, op->target_size_bytes, coder->ranges, blob, &parts);
+        if (r < 0)
+                return error_oom(error);
+        if (parts == 0)
+                return 0;
+        op->number = PAYLOAD_OP_ZX86;
+        op->parameters[PAYLOAD_ZX86_PARTS] = parts;
+        *target = coder->ranges;
+        return 0;
+}
+
+static int zfull_code(PayloadCoder *coder, PlanOp *op, const uint8_t *plain, Buffer *blob, Error *error)
 {
         size_t before = blob->size, prefix_size;
-        const uint8_t *prefix;
+        const uint8_t *prefix, *target = plain;
         int r = payload_coder_ranges(coder, op, &prefix, &prefix_size, error);
 
+        if (r >= 0 && op->range_count == 0)
+                r = filter_code(coder, op, &target, blob, error);
         if (r >= 0)
                 r = payload_coder_zstd(
                                 coder, target, op->target_size_bytes, prefix, prefix_size, blob, error);
         if (r < 0 || blob->size - before < op->target_size_bytes)
                 return r;
         blob->size = before;
-        return raw_code(coder, op, target, blob, error);
+        return raw_code(coder, op, plain, blob, error);
 }
 
 /* The sources of the plan, joined, as an old file. */
@@ -215,20 +252,15 @@ int payload_coder_ranges(
                 PayloadCoder *coder, const PlanOp *op, const uint8_t **ret, size_t *ret_size, Error *error)
 {
         size_t size = 0, done = 0;
+        int r;
 
         for (size_t i = 0; i < op->range_count; i++)
                 size += op->ranges[i].size_bytes;
-        if (size > coder->ranges_capacity) {
-                uint8_t *larger = realloc(coder->ranges, size);
-
-                if (!larger)
-                        return error_oom(error);
-                coder->ranges = larger;
-                coder->ranges_capacity = size;
-        }
+        r = make_room(coder, size, error);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < op->range_count; i++) {
-                int r = read_range(coder->inputs, &op->ranges[i], coder->ranges + done, error);
-
+                r = read_range(coder->inputs, &op->ranges[i], coder->ranges + done, error);
                 if (r < 0)
                         return r;
                 done += op->ranges[i].size_bytes;

@@ -60,6 +60,7 @@ typedef enum PayloadOpNumber {
         PAYLOAD_OP_PATCH_ELF = 7, /* the same with predicted addresses */
         PAYLOAD_OP_RECOMP = 8,    /* reserved: a patch in the clear, compressed again */
         PAYLOAD_OP_HOLE = 9,      /* made by another op of the group: the rest of what that patches */
+        PAYLOAD_OP_ZX86 = 10,     /* a zstd frame of filtered code (x86-filter.h) */
         PAYLOAD_OP_MAX = 64
 } PayloadOpNumber;
 
@@ -76,3 +77,5 @@ enum {
         PAYLOAD_PATCH_HOLE,  /* PATCH_ELF: the group's hole, counted from 1, that they fill; 0: nothing does
                               */
 };
+/* Parameter of ZX86: which parts of the target are filtered. */
+#define PAYLOAD_ZX86_PARTS 0

@@ -86,6 +86,10 @@ const PayloadCodec payload_codecs[PAYLOAD_OP_MAX] = {
                         .heap = payload_patch_heap,
                         .decode = payload_patch_decode },
         [PAYLOAD_OP_HOLE] = { .name = "HOLE", .is_hole = true, .decode = hole_decode },
+        [PAYLOAD_OP_ZX86] = { .name = "ZX86",
+                        .takes_blob = true,
+                        .parameter_count = 1,
+                        .decode = payload_zx86_decode },
 };
 
 const PayloadCodec *payload_codec(uint8_t number)

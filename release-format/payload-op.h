@@ -89,6 +89,8 @@ int payload_patch_check(const PayloadOp *op, Error *error);
 uint64_t payload_patch_heap(const PayloadOp *op);
 int payload_patch_decode(
                 PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
+int payload_zx86_decode(
+                PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
 
 /* Walks the ops of a group. */
 typedef struct PayloadOpCursor {

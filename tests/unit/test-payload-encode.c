@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "bytes.h"
 #include "erofs-writer.h"
 #include "file.h"
 #include "ordered-work.h"
@@ -71,6 +72,33 @@ TEST(a_full_payload_makes_the_image_again)
         CHECK_MEM(sha256, wanted, SHA256_SIZE);
         CHECK_OK(sha256_of_fd(fd, 0, report.size_bytes, sha256));
         CHECK_MEM(sha256, report.sha256, SHA256_SIZE);
+}
+
+/* Calls of few functions from many places: nothing comes again until each says where it leads. */
+TEST(code_is_filtered_and_other_bytes_are_not)
+{
+        _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
+        _cleanup_free_ uint8_t *data = calloc(1, MIB);
+        _cleanup_free_ char *path = path_join(folder, "code");
+        _cleanup_fd_ int fd = memfd_create("code", MFD_CLOEXEC);
+        const PayloadInputs inputs = { .target_fd = fd, .level = 3 };
+        PayloadReport report;
+        uint32_t seed = 7;
+
+        CHECK(data && path);
+        for (size_t at = 0; at + 8 <= MIB / 2; at += 8) {
+                seed = seed * 1664525 + 1013904223;
+                data[at] = 0xe8;
+                write_le32(data + at + 1, (seed >> 26) * 4096 - (uint32_t)(at + 5));
+        }
+        for (size_t at = MIB / 2; at < MIB; at++)
+                data[at] = (uint8_t) "0123456789abcdef"[at * at / 64 % 16];
+        CHECK_OK(pwrite_full(fd, data, MIB, 0));
+        CHECK_OK(payload_match_full(fd, MIB, MIB, 0, &plan, NULL));
+        CHECK_OK(payload_encode(&inputs, plan, 1, path, NULL, NULL, &report, NULL));
+        CHECK_EQ(report.target_bytes[PAYLOAD_OP_ZX86], MIB);
+        /* Which of 64 functions is 6 bits of each call; as distances they take 18 and more. */
+        CHECK(report.size_bytes < 110 * KIB);
 }
 
 TEST(threads_do_not_show_in_the_bytes)
