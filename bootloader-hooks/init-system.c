@@ -17,6 +17,7 @@
 #define MODULE_LIST_MAX (64 * KIB)
 #define MESSAGE_MAX 1200
 #define PAUSE_SECONDS 5
+#define PCR_POLICY_MAX (64 * KIB)
 #define PANIC_SECONDS "10\n"
 
 /* From include/uapi/linux/module.h, which musl's headers do not bring along. */
@@ -67,6 +68,25 @@ int init_write_file(const char *path, const char *text)
         _cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 
         return fd < 0 ? -errno : write_full(fd, text, strlen(text));
+}
+
+void init_keep_pcr_policy(void)
+{
+        static const char *const names[] = { "tpm2-pcr-signature.json", "tpm2-pcr-public-key.pem" };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                char from[64], to[64];
+                _cleanup_free_ char *text = NULL;
+
+                (void)snprintf(from, sizeof(from), "/.extra/%s", names[i]);
+                (void)snprintf(to, sizeof(to), "/run/systemd/%s", names[i]);
+                if (file_read(AT_FDCWD, from, PCR_POLICY_MAX, &text, NULL) < 0)
+                        continue;
+                (void)mkdir("/run/systemd", 0755);
+                if (init_write_file(to, text) < 0)
+                        init_problem("Cannot write %s: what is sealed to the release's key stays sealed.",
+                                        to);
+        }
 }
 
 static void open_console(void)

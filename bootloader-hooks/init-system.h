@@ -22,6 +22,10 @@ void init_mount_efivars(void);
  * matter. softdog is kept back for watchdog_arm(). */
 void init_load_modules(const char *list_path);
 
+/* What systemd-stub unpacked of a signed policy for the TPM goes where systemd on the host looks for it:
+ * /.extra is gone once the host's root is there. */
+void init_keep_pcr_policy(void);
+
 /* Starts the machine's watchdog, or softdog if the list has it and nothing else is there. It stays armed
  * when the process that opened it is replaced, so whatever hangs from here on ends in a reset. 0 seconds:
  * does nothing. */

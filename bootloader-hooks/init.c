@@ -166,6 +166,7 @@ static int boot_release(Boot *boot, Error *error)
         if (r < 0)
                 return r;
         write_notes(boot);
+        init_keep_pcr_policy();
         watchdog_keep_alive();
         return init_switch_root(error);
 }

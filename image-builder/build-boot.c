@@ -75,7 +75,7 @@ static int write_hash(const CacheEntry *entry, Error *error)
 int build_uki(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *stub = NULL, *osrel = NULL, *cmdline = NULL, *initrd = NULL, *kernel = NULL,
-                            *release = NULL;
+                            *release = NULL, *pcr_key = NULL, *pcr_signature = NULL;
         _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(UKI_MAX);
         UkiParts parts = { 0 };
         size_t release_size;
@@ -108,7 +108,9 @@ int build_uki(Build *build, const CacheEntry *entry, Error *error)
         parts.cmdline = cmdline;
         parts.cmdline_size = strlen(cmdline);
         parts.release = release;
-        r = uki_write(&parts, &image, error);
+        r = build_add_pcr_policy(build, &parts, &pcr_key, &pcr_signature, error);
+        if (r >= 0)
+                r = uki_write(&parts, &image, error);
         if (r < 0)
                 return r;
         r = build_entry_write(entry, BUILD_UKI_FILE, image.data, image.size, error);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
+#include "pcr-policy.h"
+#include "private-key.h"
 #include "secure-boot-keys.h"
 #include "uki.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,6 +27,8 @@ int build_open_signing(Build *build, Error *error)
         const char *key = choose(options->secure_boot_key, recipe->secure_boot_key),
                    *certificate = choose(options->secure_boot_certificate, recipe->secure_boot_certificate);
 
+        int r;
+
         build->enroll_folder = choose(options->secure_boot_enroll, recipe->secure_boot_enroll);
         if (!key != !certificate)
                 return error_set(error, ERROR_CONFIG, EINVAL,
@@ -34,16 +39,27 @@ int build_open_signing(Build *build, Error *error)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "keys for Secure Boot would be enrolled, but nothing is signed: give "
                                 "--secure-boot-key and --secure-boot-certificate");
-        return key ? image_signer_new(key, certificate, &options->passphrase, &build->signer, error) : 0;
+        build->pcr_key = choose(options->pcr_key, recipe->pcr_key);
+        r = build->pcr_key ? private_key_load_public(
+                                             build->pcr_key, &options->passphrase, &build->pcr_public, error)
+                           : 0;
+        if (r < 0 || !key)
+                return r;
+        return image_signer_new(key, certificate, &options->passphrase, &build->signer, error);
 }
 
 int build_key_of_signing(Build *build, CacheKey *key, Error *error)
 {
         _cleanup_buffer_ Buffer certificates = BUFFER_WITH_CAP(CERTIFICATES_MAX);
-        int r;
+        _cleanup_free_ char *pcr_public = NULL;
+        int r = 0;
 
-        if (!build->signer)
-                return 0;
+        if (build->pcr_public) {
+                r = pcr_policy_public_key(build->pcr_public, &pcr_public, error);
+                cache_key_add_text(key, "pcr", pcr_public);
+        }
+        if (r < 0 || !build->signer)
+                return r;
         r = image_signer_certificates(build->signer, &certificates, error);
         if (r < 0)
                 return r;
@@ -61,6 +77,32 @@ int build_key_of_enrolment(Build *build, CacheKey *key, Error *error)
 
                 r = path ? cache_key_add_file(key, secure_boot_variables[i], path, error) : error_oom(error);
         }
+        return r;
+}
+
+int build_add_pcr_policy(Build *build, UkiParts *parts, char **ret_key, char **ret_signature, Error *error)
+{
+        uint8_t value[SHA256_SIZE];
+        EVP_PKEY *key = NULL;
+        int r;
+
+        if (!build->pcr_key)
+                return 0;
+        r = pcr_policy_public_key(build->pcr_public, ret_key, error);
+        if (r < 0)
+                return r;
+        parts->pcr_public_key = *ret_key;
+        r = pcr_policy_measure(parts, value, error);
+        if (r >= 0)
+                r = private_key_load(build->pcr_key, &build->options->passphrase, &key, error);
+        if (r >= 0 && EVP_PKEY_eq(key, build->pcr_public) != 1)
+                r = error_set(error, ERROR_CONFIG, EINVAL,
+                                "%s: the public key beside the PCR key is not its other half",
+                                build->pcr_key);
+        if (r >= 0)
+                r = pcr_policy_sign(key, value, ret_signature, error);
+        EVP_PKEY_free(key);
+        parts->pcr_signature = *ret_signature;
         return r;
 }
 

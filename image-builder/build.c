@@ -7,6 +7,7 @@
 #include "version-order.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -284,6 +285,7 @@ static void build_done(Build *build)
         if (build->is_composed)
                 composition_done(&build->composition);
         image_signer_free(build->signer);
+        EVP_PKEY_free(build->pcr_public);
         sources_free(build->sources);
         cache_close(build->cache);
         progress_free(build->progress);

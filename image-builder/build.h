@@ -24,6 +24,7 @@
 #include "progress.h"
 #include "recipe.h"
 #include "sources.h"
+#include "uki.h"
 
 #define BUILD_ROOT_FILE "root.erofs"
 #define BUILD_VERITY_FILE "root.verity"
@@ -42,7 +43,7 @@ typedef struct BuildOptions {
         const char *engine_root; /* "/" */
 
         /* For Secure Boot; NULL: what the recipe says. */
-        const char *secure_boot_key, *secure_boot_certificate, *secure_boot_enroll;
+        const char *secure_boot_key, *secure_boot_certificate, *secure_boot_enroll, *pcr_key;
         PassphraseSource passphrase; /* of keys that sign images */
 } BuildOptions;
 
@@ -93,6 +94,8 @@ typedef struct Build {
 
         ImageSigner *signer;       /* NULL: images are not signed */
         const char *enroll_folder; /* keys for firmware to enrol; NULL: none */
+        const char *pcr_key;       /* signs what register 11 may hold; NULL: nothing does */
+        EVP_PKEY *pcr_public;
 
         /* Known once the steps before have run. */
         uint8_t salt[SHA256_SIZE], root_hash[SHA256_SIZE], root_sha256[SHA256_SIZE], uki_sha256[SHA256_SIZE];
@@ -120,12 +123,14 @@ int build_entry_write(
 int build_entry_read(const CacheEntry *entry, const char *name, size_t cap_bytes, char **ret,
                 size_t *ret_size, Error *error);
 
-/* build-signing.c: opens the keys, adds to cache keys what signatures and enrolment depend on, signs the files
- * of a growing UKI entry and adds the boot loader, and tells which boot loader goes to the disk. */
+/* build-signing.c: opens the keys, adds to cache keys what signatures and enrolment depend on, signs the
+ * files of a growing UKI entry and adds the boot loader, and tells which boot loader goes to the disk. */
 int build_open_signing(Build *build, Error *error);
 int build_key_of_signing(Build *build, CacheKey *key, Error *error);
 int build_key_of_enrolment(Build *build, CacheKey *key, Error *error);
 int build_sign(Build *build, const CacheEntry *entry, Error *error);
+/* Adds the sections for measured boot, if there is a key for them; the texts are freed by the caller. */
+int build_add_pcr_policy(Build *build, UkiParts *parts, char **ret_key, char **ret_signature, Error *error);
 char *build_boot_loader_path(const Build *build);
 
 int build_fill_info(Build *build, ImageInfo **ret, Error *error);

@@ -42,16 +42,6 @@ static int load_private(KeyRing *ring, Key *key, Error *error)
         return key->private ? 0 : private_key_load(key->reference, &ring->passphrase, &key->private, error);
 }
 
-/* "DIR/NAME.pem" -> "DIR/NAME.pub". */
-static char *public_path(const char *private_path)
-{
-        size_t length = strlen(private_path), suffix = strlen(KEY_FILE_SUFFIX);
-
-        if (length > suffix && strcmp(private_path + length - suffix, KEY_FILE_SUFFIX) == 0)
-                length -= suffix;
-        return string_format("%.*s%s", (int)length, private_path, KEY_PUBLIC_SUFFIX);
-}
-
 /* The public half, from its own file if there is one, so that no passphrase is needed to know the key's
  * name. */
 static int load_public(KeyRing *ring, Key *key, const char *pub_path, Error *error)
@@ -124,7 +114,7 @@ int key_ring_add(KeyRing *ring, const char *reference, Error *error)
                 name = token_key_name(reference);
                 return name ? add_key(ring, name, reference, NULL, error) : error_oom(error);
         }
-        path = public_path(reference);
+        path = private_key_public_path(reference);
         return path ? add_key(ring, reference, reference, path, error) : error_oom(error);
 }
 

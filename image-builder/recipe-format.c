@@ -145,6 +145,7 @@ int recipe_format(const Recipe *recipe, char **ret)
         put(&writer, "Key", recipe->secure_boot_key);
         put(&writer, "Certificate", recipe->secure_boot_certificate);
         put(&writer, "Enroll", recipe->secure_boot_enroll);
+        put(&writer, "PcrKey", recipe->pcr_key);
         section(&writer, "Update");
         put_words(&writer, "Repository", recipe->repositories);
         put(&writer, "Channel", recipe->channel);

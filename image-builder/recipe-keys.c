@@ -464,6 +464,7 @@ const IniKey recipe_keys[] = {
         KEY("SecureBoot", "Key", set_key, secure_boot_key),
         KEY("SecureBoot", "Certificate", set_host_path, secure_boot_certificate),
         KEY("SecureBoot", "Enroll", set_host_path, secure_boot_enroll),
+        KEY("SecureBoot", "PcrKey", set_key, pcr_key),
         KEY("Update", "Repository", ini_set_words, repositories),
         KEY("Update", "Channel", ini_set_string, channel),
         KEY("Update", "TrustedRoot", set_host_path, trusted_root),

@@ -46,7 +46,7 @@ Recipe *recipe_free(Recipe *recipe)
                 recipe->hostname, recipe->epoch_text, recipe->mirror, recipe->security_mirror,
                 recipe->keyring, recipe->kernel_package, recipe->default_target, recipe->channel,
                 recipe->trusted_root, recipe->secure_boot_key, recipe->secure_boot_certificate,
-                recipe->secure_boot_enroll };
+                recipe->secure_boot_enroll, recipe->pcr_key };
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
                 recipe->removed_globs, recipe->allowed_secrets, recipe->modules, recipe->command_line,
                 recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,

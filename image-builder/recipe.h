@@ -81,6 +81,7 @@ typedef struct Recipe {
         /* [SecureBoot]; NULL: not signed, nothing enrolled */
         char *secure_boot_key; /* a file or a "pkcs11:" URI */
         char *secure_boot_certificate, *secure_boot_enroll;
+        char *pcr_key; /* of the same kind */
 
         /* While it is read. */
         unsigned include_depth;

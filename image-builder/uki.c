@@ -166,12 +166,19 @@ static void finish_headers(Buffer *out, const Pe *pe, uint64_t added)
         write_le32(optional + OPTIONAL_CHECKSUM, 0);
 }
 
+static size_t text_size(const char *text)
+{
+        return text ? strlen(text) : 0;
+}
+
 int uki_write(const UkiParts *parts, Buffer *ret, Error *error)
 {
         const Section sections[] = {
                 { ".osrel", parts->osrel, parts->osrel_size },
                 { ".cmdline", parts->cmdline, parts->cmdline_size },
-                { ".uname", parts->release, parts->release ? strlen(parts->release) : 0 },
+                { ".uname", parts->release, text_size(parts->release) },
+                { ".pcrsig", parts->pcr_signature, text_size(parts->pcr_signature) },
+                { ".pcrpkey", parts->pcr_public_key, text_size(parts->pcr_public_key) },
                 { ".initrd", parts->initrd, parts->initrd_size },
                 { ".linux", parts->kernel, parts->kernel_size },
         };

@@ -17,6 +17,7 @@
 typedef struct UkiParts {
         const void *stub, *osrel, *cmdline, *initrd, *kernel;
         size_t stub_size, osrel_size, cmdline_size, initrd_size, kernel_size;
+        const char *pcr_public_key, *pcr_signature; /* texts for measured boot (pcr-policy.h); NULL: none */
         const char *release; /* of the kernel, as `uname -r` tells it; NULL: no .uname section */
 } UkiParts;
 

@@ -135,6 +135,9 @@ int verb_build(int argc, char **argv)
                                 "Certificate of that key" },
                 { "secure-boot-enroll", 0, OPTION_STRING, &a.build.secure_boot_enroll, "DIR",
                                 "Let firmware in setup mode enrol the keys of this folder" },
+                { "pcr-key", 0, OPTION_STRING, &a.build.pcr_key, "KEY",
+                                "Sign what register 11 of a TPM will hold with this RSA key (a file, or a "
+                                "pkcs11: URI)" },
                 PASSPHRASE_OPTIONS(a.build.passphrase),
                 { "json", 0, OPTION_FLAG, &a.json, NULL, "Print what was made as JSON" },
                 { 0 },

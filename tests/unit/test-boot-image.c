@@ -142,6 +142,29 @@ TEST(uki_sections_follow_the_stub)
         CHECK_MEM(out.data + file_end - 4096, "kernel!", 8);
 }
 
+TEST(uki_carries_a_policy_before_what_is_large)
+{
+        static const char *const names[] = { ".text", ".osrel", ".pcrsig", ".pcrpkey", ".linux" };
+        _cleanup_buffer_ Buffer out = BUFFER_WITH_CAP(1 * MIB);
+        uint8_t stub[STUB_SIZE];
+        UkiParts parts = { .stub = stub,
+                .stub_size = STUB_SIZE,
+                .osrel = "ID=x\n",
+                .osrel_size = 5,
+                .kernel = "kernel!",
+                .kernel_size = 7,
+                .pcr_signature = "{}",
+                .pcr_public_key = "a key" };
+
+        make_stub(stub);
+        CHECK_OK(uki_write(&parts, &out, NULL));
+        CHECK_EQ(read_le16(out.data + 0x40 + 6), ELEMENTS(names));
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                CHECK(strncmp((const char *)out.data + TABLE + i * 40, names[i], 8) == 0);
+        CHECK_EQ(read_le32(out.data + TABLE + 3 * 40 + 8), 5);
+        CHECK_MEM(out.data + read_le32(out.data + TABLE + 3 * 40 + 20), "a key", 6);
+}
+
 TEST(uki_is_the_same_twice)
 {
         _cleanup_buffer_ Buffer one = BUFFER_WITH_CAP(1 * MIB), two = BUFFER_WITH_CAP(1 * MIB);
