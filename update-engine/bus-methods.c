@@ -148,126 +148,103 @@ static int run_rollback(sd_bus_message *call, void *data, sd_bus_error *bus_erro
         return bus_job_answer(job, call, r, &error, bus_error);
 }
 
-/* The end of a method that is carried out at once. */
-static int answer_done(Bus *bus, sd_bus_message *call, int r, const Error *error, sd_bus_error *bus_error)
+/* What is carried out at once. `version` is NULL for those that take none, and for "". */
+static int act_cancel(Updater *updater, const char *version, Error *error)
 {
-        bus_changed(bus);
-        return r < 0 ? bus_answer_error(bus_error, r, error) : sd_bus_reply_method_return(call, "");
+        return updater_cancel(updater, error);
 }
 
-static int run_cancel(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int act_reboot(Updater *updater, const char *version, Error *error)
 {
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = updater_cancel(bus->updater, &error);
-
-        return answer_done(bus, call, r, &error, bus_error);
+        return updater_reboot(updater, false, error);
 }
 
-static int run_reboot(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int act_bless(Updater *updater, const char *version, Error *error)
 {
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = updater_reboot(bus->updater, false, &error);
-
-        return answer_done(bus, call, r, &error, bus_error);
+        return updater_bless(updater, error);
 }
 
-static int run_bless(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int act_unpin(Updater *updater, const char *version, Error *error)
 {
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = updater_bless(bus->updater, &error);
-
-        return answer_done(bus, call, r, &error, bus_error);
+        return updater_unpin(updater, error);
 }
 
-static int run_pin(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int act_reload(Updater *updater, const char *version, Error *error)
 {
-        const char *version;
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = bus_request_version(call, &version, bus_error);
+        int r = updater_reload(updater, error);
 
         if (r < 0)
-                return r;
-        r = updater_pin(bus->updater, version, &error);
-        return answer_done(bus, call, r, &error, bus_error);
-}
-
-static int run_unpin(sd_bus_message *call, void *data, sd_bus_error *bus_error)
-{
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = updater_unpin(bus->updater, &error);
-
-        return answer_done(bus, call, r, &error, bus_error);
-}
-
-static int run_clear_ledger(sd_bus_message *call, void *data, sd_bus_error *bus_error)
-{
-        const char *version;
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = bus_request_version(call, &version, bus_error);
-
-        if (r < 0)
-                return r;
-        r = updater_ledger_clear(bus->updater, version, &error);
-        return answer_done(bus, call, r, &error, bus_error);
-}
-
-static int run_reload(sd_bus_message *call, void *data, sd_bus_error *bus_error)
-{
-        Error error = { 0 };
-        Bus *bus = data;
-        int r = updater_reload(bus->updater, &error);
-
-        if (r < 0)
-                log_error("the configuration was not read again: %s", error.message);
+                log_error("the configuration was not read again: %s", error->message);
         else
                 log_info("configuration read again");
-        return answer_done(bus, call, r, &error, bus_error);
+        return r;
 }
+
+static int run_at_once(sd_bus_message *call, void *data, sd_bus_error *bus_error);
 
 typedef struct Guarded {
         const char *member;
         const char *action;
         BusAuthorized run;
+        int (*act)(Updater *updater, const char *version, Error *error); /* of run_at_once() */
+        bool takes_version, takes_overrides;
 } Guarded;
 
 static const Guarded guarded[] = {
-        { "Check", ACTION_CHECK, run_check },
-        { "Plan", ACTION_CHECK, run_check },
-        { "Update", ACTION_UPDATE, run_update },
-        { "Cancel", ACTION_UPDATE, run_cancel },
-        { "Reboot", ACTION_UPDATE, run_reboot },
+        { "Check", ACTION_CHECK, run_check, .takes_overrides = true },
+        { "Plan", ACTION_CHECK, run_check, .takes_overrides = true },
+        { "Update", ACTION_UPDATE, run_update, .takes_overrides = true },
         { "Rollback", ACTION_ROLLBACK, run_rollback },
-        { "Bless", ACTION_MANAGE, run_bless },
-        { "Pin", ACTION_MANAGE, run_pin },
-        { "Unpin", ACTION_MANAGE, run_unpin },
-        { "ClearLedger", ACTION_MANAGE, run_clear_ledger },
-        { "Reload", ACTION_MANAGE, run_reload },
+        { "Cancel", ACTION_UPDATE, run_at_once, act_cancel },
+        { "Reboot", ACTION_UPDATE, run_at_once, act_reboot },
+        { "Bless", ACTION_MANAGE, run_at_once, act_bless },
+        { "Pin", ACTION_MANAGE, run_at_once, updater_pin, .takes_version = true },
+        { "Unpin", ACTION_MANAGE, run_at_once, act_unpin },
+        { "ClearLedger", ACTION_MANAGE, run_at_once, updater_ledger_clear, .takes_version = true },
+        { "Reload", ACTION_MANAGE, run_at_once, act_reload },
 };
+
+/* The bus passes on only members of the interface (bus.c), and each of those that change something is here.
+ */
+static const Guarded *find_guarded(sd_bus_message *call)
+{
+        const char *member = sd_bus_message_get_member(call);
+
+        for (size_t i = 0; i < ELEMENTS(guarded); i++)
+                if (strcmp(guarded[i].member, member) == 0)
+                        return &guarded[i];
+        return NULL;
+}
+
+static int run_at_once(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+        const Guarded *method = find_guarded(call);
+        const char *version = NULL;
+        Error error = { 0 };
+        Bus *bus = data;
+        int r = method->takes_version ? bus_request_version(call, &version, bus_error) : 0;
+
+        if (r < 0)
+                return r;
+        r = method->act(bus->updater, version, &error);
+        bus_changed(bus);
+        return r < 0 ? bus_answer_error(bus_error, r, &error) : sd_bus_reply_method_return(call, "");
+}
 
 int bus_method_guarded(sd_bus_message *call, void *data, sd_bus_error *error)
 {
         _cleanup_bus_request_ BusRequest request = { 0 };
-        const char *member = sd_bus_message_get_member(call);
-        const Guarded *method = guarded;
-        const char *action;
+        const Guarded *method = find_guarded(call);
         Bus *bus = data;
 
-        while (strcmp(method->member, member) != 0)
-                method++;
-        action = method->action;
-        if (method->run == run_update || method->run == run_check) {
+        if (!method)
+                return -ENOSYS;
+        if (method->takes_overrides) {
                 int r = bus_request_read(call, &request, error);
 
                 if (r < 0)
                         return r;
-                if (request.is_override)
-                        action = ACTION_MANAGE;
         }
-        return bus_authorize(bus->authorizer, call, action, method->run, bus, error);
+        return bus_authorize(bus->authorizer, call, request.is_override ? ACTION_MANAGE : method->action,
+                        method->run, bus, error);
 }

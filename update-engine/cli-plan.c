@@ -77,6 +77,22 @@ static void print_plan(const json_t *plan)
                 cli_hint("`bascule update` does this");
 }
 
+/* Asks with that method of the daemon, and shows the plan that it answers. */
+static int ask(const char *method, const CliPlanOptions *wanted, bool json, void (*show)(const json_t *plan))
+{
+        _cleanup_json_ json_t *question = cli_plan_options_json(wanted), *plan = NULL;
+        Error error = { 0 };
+        int r = cli_ask(method, question, &plan, &error);
+
+        if (r < 0)
+                return program_exit(CLI_PROGRAM, r, &error, json);
+        if (json)
+                cli_print_json(plan);
+        else
+                show(plan);
+        return 0;
+}
+
 int cli_plan(int argc, char **argv)
 {
         CliPlanOptions wanted = { 0 };
@@ -90,21 +106,9 @@ int cli_plan(int argc, char **argv)
                 "Shows what an update would fetch, write and need, or why it would not happen. Changes "
                 "nothing.",
                 options };
-        _cleanup_json_ json_t *question = NULL, *plan = NULL;
-        Error error = { 0 };
         int r;
 
-        if (!cli_parse(&line, argc, argv, &r))
-                return r;
-        question = cli_plan_options_json(&wanted);
-        r = cli_ask("Plan", question, &plan, &error);
-        if (r < 0)
-                return program_exit(CLI_PROGRAM, r, &error, json);
-        if (json)
-                cli_print_json(plan);
-        else
-                print_plan(plan);
-        return 0;
+        return cli_parse(&line, argc, argv, &r) ? ask("Plan", &wanted, json, print_plan) : r;
 }
 
 static void print_news(const json_t *plan)
@@ -131,19 +135,7 @@ int cli_check(int argc, char **argv)
                 { 0 },
         };
         CliLine line = { "check [--json]", "Asks the server now which release is on offer.", options };
-        _cleanup_json_ json_t *question = NULL, *plan = NULL;
-        Error error = { 0 };
         int r;
 
-        if (!cli_parse(&line, argc, argv, &r))
-                return r;
-        question = cli_plan_options_json(&wanted);
-        r = cli_ask("Check", question, &plan, &error);
-        if (r < 0)
-                return program_exit(CLI_PROGRAM, r, &error, json);
-        if (json)
-                cli_print_json(plan);
-        else
-                print_news(plan);
-        return 0;
+        return cli_parse(&line, argc, argv, &r) ? ask("Check", &wanted, json, print_news) : r;
 }
