@@ -16,6 +16,7 @@ typedef struct RoleRow {
 
 static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_X86] = { patch_scan_x86, 0 },
+        [PATCH_ROLE_ARM64] = { patch_scan_arm64, 4 },
         [PATCH_ROLE_RELA] = { patch_scan_rela, PATCH_ELF_RELA_SIZE },
         [PATCH_ROLE_SYMBOLS] = { patch_scan_symbols, PATCH_ELF_SYMBOL_SIZE },
         [PATCH_ROLE_POINTERS] = { patch_scan_pointers, 8 },
@@ -132,7 +133,7 @@ static PatchRole role_by_type(const PatchElf *elf, const PatchSection *section)
 static PatchRole role_of_data(const PatchFields *fields, const PatchSection *section)
 {
         if (section->flags & SHF_EXECINSTR)
-                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_X86 : PATCH_ROLE_NONE;
+                return fields->old_elf.machine == EM_X86_64 ? PATCH_ROLE_X86 : PATCH_ROLE_ARM64;
         if (fields->old_elf.type == ET_REL)
                 return PATCH_ROLE_NONE;
         if (strcmp(section->name, ".eh_frame") == 0)

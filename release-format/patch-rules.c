@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "patch-arm64.h"
 #include "patch-reloc.h"
 
 #include <elf.h>
@@ -275,6 +276,12 @@ uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *referenc
                 fields->target = old_base + reference->value * PATCH_ELF_SYMBOL_SIZE;
                 return (map_address(fields, fields->target, reference->kind) - fields->new_base) /
                        PATCH_ELF_SYMBOL_SIZE;
+        case PATCH_RULE_ARM64:
+                fields->target = reference->start;
+                fields->new_base = new_address(fields, offset);
+                fields->mapped = map_address(fields, fields->target, reference->kind);
+                return patch_arm64_with_target((uint32_t)reference->value, (PatchArm64Form)reference->adjust,
+                                fields->new_base, fields->mapped);
         case PATCH_RULE_NEGATIVE:
                 fields->target = reference->start - 1 - value;
                 fields->new_base = map_address(fields, reference->start, PATCH_KIND_POINTER) - 1;
@@ -325,6 +332,14 @@ void patch_rule_learn(PatchFields *fields, const PatchReference *reference, uint
                 break;
         case PATCH_RULE_INDEX:
                 target = fields->new_base + actual * PATCH_ELF_SYMBOL_SIZE;
+                break;
+        case PATCH_RULE_ARM64:
+                target = patch_arm64_target(
+                                (uint32_t)actual, (PatchArm64Form)reference->adjust, fields->new_base);
+                if (reference->adjust == PATCH_ARM64_ADRP)
+                        target |= fields->mapped & 4095;
+                if (reference->adjust == PATCH_ARM64_LOW)
+                        target |= fields->mapped & ~UINT64_C(4095);
                 break;
         case PATCH_RULE_NEGATIVE:
                 target = fields->new_base - sign_extended(actual, reference->width);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "patch-walk.h"
 
+#include <string.h>
+
 /* The walk itself: regions of the segment are scanned piece by piece, and what they hold is foretold. */
 
 int patch_fields_begin(PatchFields *fields, size_t segment, Error *error)
@@ -12,6 +14,7 @@ int patch_fields_begin(PatchFields *fields, size_t segment, Error *error)
         fields->segment = &fields->segments[segment];
         fields->next = fields->count = 0;
         fields->taken_end = fields->segment->old_offset;
+        memset(fields->pages, 0, sizeof(fields->pages));
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 

@@ -40,6 +40,7 @@ typedef enum PatchRule {
         PATCH_RULE_TYPE,        /* in BTF: the number of a type */
         PATCH_RULE_NEGATIVE,    /* what `start` stands for, less 1, less an address */
         PATCH_RULE_RANK,        /* 3 bytes, highest first: the number of an entry of the kernel's symbols */
+        PATCH_RULE_ARM64,       /* an instruction of form `adjust` that stands for the address `start` */
         PATCH_RULE_SHARED,      /* what became of the same value, of family `start`, before */
         PATCH_RULE_GIVEN,       /* `start` is what is foretold */
         PATCH_RULE_MAX
@@ -57,6 +58,7 @@ typedef struct PatchReference {
 typedef enum PatchRole {
         PATCH_ROLE_NONE,
         PATCH_ROLE_X86,
+        PATCH_ROLE_ARM64,
         PATCH_ROLE_RELA,
         PATCH_ROLE_SYMBOLS,
         PATCH_ROLE_POINTERS,
@@ -142,6 +144,7 @@ struct PatchFields {
         uint64_t btf_body_end;     /* offset of its end */
 
         PatchKallsyms kallsyms;
+        uint64_t pages[32]; /* what ADRP has put into registers of AArch64; 0: nothing */
 
         uint64_t jump_table,
                         jump_next; /* address of the jump table that is being scanned; where its scan is */
@@ -158,7 +161,7 @@ struct PatchFields {
 
         /* The field that was given out last. */
         PatchReference current;
-        uint64_t target, new_base, foretold;
+        uint64_t target, new_base, mapped, foretold;
         PatchDrift drifts[PATCH_KIND_MAX];
 
         size_t hint_old_address, hint_old_offset, hint_new_offset, hint_project;
@@ -196,6 +199,7 @@ void patch_rule_learn(PatchFields *fields, const PatchReference *reference, uint
 /* Scanners: make references of the records that begin in [at, at + limit) and return how many bytes they
  * took. 0: nothing more to be had in this region. */
 size_t patch_scan_x86(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_arm64(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_rela(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_symbols(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_pointers(PatchFields *fields, const PatchScan *scan);

@@ -324,6 +324,47 @@ static inline void module_file(size_t gap, Buffer *ret)
         sample_finish(&elf, ret);
 }
 
+/* A call over the gap; behind it the address of data, by page and low bits, and a jump back. The data moves
+ * to another page. */
+static inline void arm64_file(size_t gap, Buffer *ret)
+{
+        SampleElf elf = sample_elf(ET_DYN, 0x10f70);
+        uint32_t text = sample_section(&elf, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 48 + gap);
+        uint32_t data = sample_section(&elf, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 16);
+        uint64_t function, target, pages;
+        uint8_t *p;
+
+        elf.machine = EM_AARCH64;
+        sample_layout(&elf);
+        function = sample_address(&elf, text) + SCENE_HEAD + gap;
+        target = sample_address(&elf, data);
+        pages = (target >> 12) - (function >> 12);
+        p = sample_bytes(&elf, text);
+        for (size_t i = 0; i < 48 + gap; i += 4)
+                write_le32(p + i, 0xd503201f);                        /* nop */
+        write_le32(p, 0x94000000 | (uint32_t)(SCENE_HEAD + gap) / 4); /* bl */
+        p += SCENE_HEAD + gap;
+        write_le32(p, 0x90000000 | (uint32_t)(pages & 3) << 29);              /* adrp x0 */
+        write_le32(p + 4, 0x91000000 | (uint32_t)(target & 4095) << 10);      /* add x0, x0 */
+        write_le32(p + 8, 0x90000001 | (uint32_t)(pages & 3) << 29);          /* adrp x1 */
+        write_le32(p + 12, 0xf9400022 | (uint32_t)(target & 4095) / 8 << 10); /* ldr x2, [x1] */
+        write_le32(p + 16, 0x54ffff81);                                       /* b.ne -16 */
+        sample_finish(&elf, ret);
+}
+
+static inline Scene arm64_scene(void)
+{
+        Scene scene = scene_empty();
+        uint64_t cut = 64 + SCENE_HEAD;
+
+        arm64_file(0, &scene.old_file);
+        arm64_file(SCENE_GAP, &scene.new_file);
+        scene.segments[0] = scene_behind(&scene, 0, 0, cut);
+        scene.segments[1] = scene_behind(&scene, cut, SCENE_GAP, scene.old_file.size);
+        scene.count = 2;
+        return scene;
+}
+
 static inline Scene module_scene(void)
 {
         Scene scene = scene_empty();

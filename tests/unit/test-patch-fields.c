@@ -105,6 +105,17 @@ TEST(a_program_that_moved_is_foretold)
         CHECK(tallies.of[PATCH_KIND_HEADER].changed > 10);
 }
 
+TEST(an_aarch64_program_that_moved_is_foretold)
+{
+        _cleanup_(scene_done) Scene scene = arm64_scene();
+        Tallies tallies;
+
+        CHECK_OK(walk(&scene, NULL, &tallies));
+        CHECK(tallies.in_order);
+        CHECK(tally_is(&tallies, PATCH_KIND_BRANCH, 2, 1));
+        CHECK(tally_is(&tallies, PATCH_KIND_OPERAND, 4, 4));
+}
+
 TEST(a_kernel_that_moved_is_foretold)
 {
         _cleanup_(scene_done) Scene scene = kernel_scene();
