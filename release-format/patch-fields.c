@@ -38,14 +38,14 @@ static unsigned learned_log2(uint64_t old_size)
 {
         unsigned log2 = 10;
 
-        while (log2 < 19 && (uint64_t)64 << log2 < old_size)
+        while (log2 < 17 && (uint64_t)256 << log2 < old_size)
                 log2++;
         return log2;
 }
 
 uint64_t patch_shared_memory_bytes(void)
 {
-        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 18) +
+        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 18) + 65 * KIB +
                2 * (PATCH_BTF_RUNS_MAX + 1) * sizeof(PatchRun);
 }
 
@@ -56,7 +56,7 @@ uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_by
                2 * PATCH_SECTIONS_MAX * (sizeof(PatchSection) + 4) +
                (PATCH_SECTIONS_MAX + PATCH_REGIONS_BESIDES) * sizeof(PatchRegion) +
                patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
-               MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
+               65 * KIB + MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
                MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 +
                MIN_OF(old_size_bytes / 12, 512 * KIB) +
                4 * MIN_OF(old_size_bytes / 12, (uint64_t)PATCH_BTF_TYPES_MAX) +
@@ -282,6 +282,7 @@ static int prepare(PatchFields *fields, uint64_t new_size, const uint8_t *shape,
         fields->window = malloc(WINDOW_SIZE);
         if (!fields->learned || !fields->references || !fields->window)
                 return error_oom(error);
+        fields->read_end = UINT64_MAX;
         for (size_t i = 0; i < PATCH_KIND_MAX; i++)
                 fields->drifts[i].region = SIZE_MAX;
         r = patch_regions_make(fields, error);
@@ -337,10 +338,12 @@ PatchFields *patch_fields_free(PatchFields *fields)
 
 int patch_walk_bytes(PatchFields *fields, uint64_t offset, size_t size, const uint8_t **ret, Error *error)
 {
-        uint64_t want = MIN_OF(WINDOW_SIZE, fields->old_file->size_bytes - offset);
+        uint64_t ahead = fields->read_end > offset ? fields->read_end - offset : 0;
+        uint64_t want = MIN_OF(MAX_OF(ahead, (uint64_t)size), fields->old_file->size_bytes - offset);
         int r;
 
         if (offset < fields->window_at || offset + size > fields->window_at + fields->window_size) {
+                want = MIN_OF(want, (uint64_t)WINDOW_SIZE);
                 fields->window_size = 0;
                 r = fields->old_file->read(fields->old_file->data, offset, fields->window, want, error);
                 if (r < 0)

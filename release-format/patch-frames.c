@@ -15,7 +15,7 @@
 
 /* Lengths of records lead from one to the next; marks[i] is where the first one begins that does so at or
  * after i * MARK_STEP, from the start of the region. */
-int patch_frames_mark(PatchFields *fields, PatchRegion *region, Error *error)
+static int mark_all(PatchFields *fields, PatchRegion *region, Error *error)
 {
         uint64_t size = region->end - region->start, at = 0;
         size_t count = size / MARK_STEP + 1, filled = 0;
@@ -41,6 +41,17 @@ int patch_frames_mark(PatchFields *fields, PatchRegion *region, Error *error)
         while (filled < count)
                 region->marks[filled++] = (uint32_t)size;
         return 0;
+}
+
+int patch_frames_mark(PatchFields *fields, PatchRegion *region, Error *error)
+{
+        uint64_t read_end = fields->read_end;
+        int r;
+
+        fields->read_end = region->end;
+        r = mark_all(fields, region, error);
+        fields->read_end = read_end;
+        return r;
 }
 
 uint64_t patch_frames_sync(const PatchRegion *region, uint64_t offset)

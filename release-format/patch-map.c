@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "patch-map.h"
 
-#define BUCKETS 65536
+#define BUCKETS_MAX 65536u
+#define BUCKET_SHIFT_MIN 10
 #define PROBES 4
+#define FILTER_BITS 19 /* 64 KiB, which stay in a near cache when the table does not */
 
 typedef struct Run {
         uint32_t old_offset, size, new_offset;
@@ -12,6 +14,7 @@ struct PatchProjection {
         Run *runs; /* in order of old_offset, without overlap */
         size_t count;
         unsigned bucket_shift;
+        size_t bucket_count;
         uint32_t *buckets; /* for each 1 << bucket_shift bytes the first run that ends behind their start */
 };
 
@@ -66,7 +69,7 @@ static void fill_buckets(PatchProjection *projection)
 {
         size_t run = 0;
 
-        for (size_t i = 0; i <= BUCKETS; i++) {
+        for (size_t i = 0; i <= projection->bucket_count; i++) {
                 uint64_t start = (uint64_t)i << projection->bucket_shift;
 
                 while (run < projection->count &&
@@ -107,7 +110,11 @@ int patch_projection_new(uint64_t old_size, uint64_t new_size, const PatchSegmen
         if (!projection)
                 return -ENOMEM;
         projection->runs = malloc((count + 1) * sizeof(Run));
-        projection->buckets = malloc((BUCKETS + 1) * sizeof(uint32_t));
+        projection->bucket_shift = BUCKET_SHIFT_MIN;
+        while (old_size >> projection->bucket_shift >= BUCKETS_MAX)
+                projection->bucket_shift++;
+        projection->bucket_count = (size_t)(old_size >> projection->bucket_shift) + 1;
+        projection->buckets = malloc((projection->bucket_count + 1) * sizeof(uint32_t));
         if (!projection->runs || !projection->buckets ||
                         !take_runs(projection, old_size, new_size, segments, count)) {
                 int r = projection->runs && projection->buckets ? -EBADMSG : -ENOMEM;
@@ -115,8 +122,6 @@ int patch_projection_new(uint64_t old_size, uint64_t new_size, const PatchSegmen
                 (void)patch_projection_free(projection);
                 return r;
         }
-        while (old_size >> projection->bucket_shift >= BUCKETS)
-                projection->bucket_shift++;
         qsort(projection->runs, count, sizeof(Run), compare_runs);
         projection->count = resolve_overlaps(projection->runs, count);
         fill_buckets(projection);
@@ -136,12 +141,12 @@ PatchProjection *patch_projection_free(PatchProjection *projection)
 
 uint64_t patch_projection_memory_bytes(size_t count)
 {
-        return sizeof(PatchProjection) + (count + 1) * sizeof(Run) + (BUCKETS + 1) * sizeof(uint32_t);
+        return sizeof(PatchProjection) + (count + 1) * sizeof(Run) + (BUCKETS_MAX + 1) * sizeof(uint32_t);
 }
 
 uint64_t patch_project(const PatchProjection *projection, uint64_t old_offset, bool *ret_exact)
 {
-        uint64_t bucket = MIN_OF(old_offset >> projection->bucket_shift, (uint64_t)BUCKETS);
+        uint64_t bucket = MIN_OF(old_offset >> projection->bucket_shift, (uint64_t)projection->bucket_count);
         size_t at = projection->buckets[bucket], end;
         const Run *run, *before;
 
@@ -149,7 +154,7 @@ uint64_t patch_project(const PatchProjection *projection, uint64_t old_offset, b
         if (projection->count == 0)
                 return old_offset;
         /* The first run that ends behind the offset lies between those of two buckets. */
-        end = bucket < BUCKETS ? projection->buckets[bucket + 1] : projection->count;
+        end = bucket < projection->bucket_count ? projection->buckets[bucket + 1] : projection->count;
         while (at < end) {
                 size_t middle = at + (end - at) / 2;
 
@@ -174,7 +179,8 @@ uint64_t patch_project(const PatchProjection *projection, uint64_t old_offset, b
 struct PatchLearned {
         unsigned shift; /* of the hash, leaving the number of the slot */
         size_t mask;
-        uint32_t *slots; /* pairs: tag (0: empty), value */
+        uint32_t *slots;                        /* pairs: tag (0: empty), value */
+        uint8_t filter[(1 << FILTER_BITS) / 8]; /* a bit for each hash that was put */
 };
 
 PatchLearned *patch_learned_new(unsigned log2_slots)
@@ -214,8 +220,10 @@ static uint32_t tag_of(uint64_t hash)
 bool patch_learned_get(const PatchLearned *learned, uint64_t key, uint32_t *ret_value)
 {
         uint64_t hash = hash_of(key);
-        uint32_t tag = tag_of(hash);
+        uint32_t tag = tag_of(hash), bit = (uint32_t)(hash >> (64 - FILTER_BITS));
 
+        if (!(learned->filter[bit / 8] >> bit % 8 & 1))
+                return false;
         for (size_t i = 0; i < PROBES; i++) {
                 const uint32_t *slot = &learned->slots[2 * (((hash >> learned->shift) + i) & learned->mask)];
 
@@ -233,8 +241,9 @@ void patch_learned_put(PatchLearned *learned, uint64_t key, uint32_t value)
 {
         uint64_t hash = hash_of(key);
         uint32_t tag = tag_of(hash);
-        uint32_t *slot = NULL;
+        uint32_t *slot = NULL, bit = (uint32_t)(hash >> (64 - FILTER_BITS));
 
+        learned->filter[bit / 8] |= (uint8_t)(1 << bit % 8);
         for (size_t i = 0; i < PROBES; i++) {
                 slot = &learned->slots[2 * (((hash >> learned->shift) + i) & learned->mask)];
                 if (slot[0] == tag || slot[0] == 0)

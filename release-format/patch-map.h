@@ -22,7 +22,8 @@ uint64_t patch_projection_memory_bytes(size_t count);
 uint64_t patch_project(const PatchProjection *projection, uint64_t old_offset, bool *ret_exact);
 
 /* A table of fixed size; what is learned late replaces what was learned early when it is full. `log2_slots`
- * is 6 to 24; memory: 8 bytes a slot. */
+ * is 6 to 24; memory: 8 bytes a slot, and
+ * 65 KiB. */
 PatchLearned *patch_learned_new(unsigned log2_slots);
 PatchLearned *patch_learned_free(PatchLearned *learned);
 

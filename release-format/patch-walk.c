@@ -14,6 +14,7 @@ int patch_fields_begin(PatchFields *fields, size_t segment, Error *error)
         fields->segment = &fields->segments[segment];
         fields->next = fields->count = 0;
         fields->taken_end = fields->segment->old_offset;
+        fields->read_end = fields->taken_end + fields->segment->size_bytes + PATCH_LOOK_AHEAD;
         memset(fields->pages, 0, sizeof(fields->pages));
         while (low < high) {
                 size_t middle = low + (high - low) / 2;

@@ -167,7 +167,7 @@ struct PatchFields {
         size_t hint_old_address, hint_old_offset, hint_new_offset, hint_project;
 
         uint8_t *window;
-        uint64_t window_at;
+        uint64_t window_at, read_end; /* no more is read ahead than up to read_end */
         size_t window_size;
 };
 
