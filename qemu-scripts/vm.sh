@@ -4,6 +4,7 @@
 #
 # A machine lives in a folder: disk.raw (or .qcow2), serial.log (all boots, one after the other), vars.fd, ssh key.
 # VM_PORT is the loopback port that leads to its ssh; the guest reaches this machine's loopback as 10.0.2.2.
+# VM_SECURE: firmware that can enforce Secure Boot, without keys at first. VM_TPM: a TPM, which is swtpm.
 
 vm_accelerator() {
         # A kvm node that cannot run a stock kernel is common inside other machines: emulation is asked for by default.
@@ -22,13 +23,39 @@ vm_create() {
         : >"$1/serial.log"
 }
 
+# The machine's kind and the firmware that belongs to it. Only in system management mode can firmware keep its variables
+# from the kernel, and without that it does not offer Secure Boot.
+vm_firmware() {
+        local code=/usr/share/OVMF/OVMF_CODE_4M.fd
+        if [ -n "${VM_SECURE:-}" ]; then
+                echo "-M q35,smm=on -global driver=cfi.pflash01,property=secure,value=on"
+                code=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd
+        else
+                echo "-M q35"
+        fi
+        echo "-drive if=pflash,format=raw,readonly=on,file=$code"
+}
+
+# vm_tpm FOLDER: starts the machine's TPM, whose state stays in the folder, and prints what QEMU must be told.
+vm_tpm() {
+        [ -n "${VM_TPM:-}" ] || return 0
+        mkdir -p "$1/tpm"
+        swtpm socket --tpm2 --tpmstate "dir=$1/tpm" --ctrl "type=unixio,path=$1/tpm.socket" --terminate --daemon \
+                --pid "file=$1/tpm.pid" >"$1/tpm.log" 2>&1
+        echo "-chardev socket,id=tpm,path=$1/tpm.socket -tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0"
+}
+
+# It ends by itself with the machine; this is for one that never started.
+vm_tpm_stop() {
+        [ ! -s "$1/tpm.pid" ] || kill "$(cat "$1/tpm.pid")" 2>/dev/null || true
+}
+
 # vm_start FOLDER: switches it on. VM_PORT must be set; VM_EXTRA may hold further qemu arguments.
 vm_start() {
         local folder=$1
         # shellcheck disable=SC2046,SC2086
-        qemu-system-x86_64 -name "$(basename "$folder")" -M q35 $(vm_accelerator) -smp 2 -m "${VM_MEMORY:-1024}" \
-                -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd \
-                -drive if=pflash,format=raw,file="$folder/vars.fd" \
+        qemu-system-x86_64 -name "$(basename "$folder")" $(vm_firmware) $(vm_accelerator) -smp 2 -m "${VM_MEMORY:-1024}" \
+                -drive if=pflash,format=raw,file="$folder/vars.fd" $(vm_tpm "$folder") \
                 -drive if=virtio,format=raw,cache=unsafe,discard=unmap,file="$folder/disk.raw" \
                 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$VM_PORT-:22" -device virtio-net-pci,netdev=n0,romfile= \
                 -device i6300esb -action watchdog=reset \
