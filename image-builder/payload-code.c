@@ -4,6 +4,7 @@
 #include "file.h"
 #include "patch-blur.h"
 #include "patch-writer.h"
+#include "payload-code-recomp.h"
 #include "x86-parts.h"
 
 #include <string.h>
@@ -222,11 +223,21 @@ static int patch_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Bu
         return 0;
 }
 
+static int recomp_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
+{
+        const uint8_t *packed;
+        size_t packed_size;
+        int r = payload_coder_ranges(coder, op, &packed, &packed_size, error);
+
+        return r < 0 ? r : payload_recomp_code(coder->patches, op, packed, packed_size, target, error);
+}
+
 /* SAME, COPY and ZERO have no blob. */
 static const OpCoder coders[PAYLOAD_OP_MAX] = {
         [PAYLOAD_OP_PATCH] = { patch_code },
         [PAYLOAD_OP_PATCH_ELF] = { patch_code },
         [PAYLOAD_OP_RAW] = { raw_code },
+        [PAYLOAD_OP_RECOMP] = { recomp_code },
         [PAYLOAD_OP_ZFULL] = { zfull_code },
 };
 

@@ -66,15 +66,6 @@ static int add_to_table(Encoding *encoding, const CodedGroup *coded)
         return r < 0 ? r : buffer_append(&encoding->ops, coded->ops.data, coded->ops.size);
 }
 
-static void add_memory(PayloadMemory *memory, const CodedGroup *coded)
-{
-        memory->target_max = MAX_OF(memory->target_max, coded->group.target_size_bytes);
-        memory->blob_max = MAX_OF(memory->blob_max, coded->group.blob_size_bytes);
-        memory->scratch_max = MAX_OF(memory->scratch_max, coded->memory.scratch_max);
-        memory->heap_max = MAX_OF(memory->heap_max, coded->memory.heap_max);
-        memory->takes_streams |= coded->memory.takes_streams;
-}
-
 static int consume(void *data, size_t item, Error *error)
 {
         Encoding *encoding = data;
@@ -89,7 +80,8 @@ static int consume(void *data, size_t item, Error *error)
                 return error_set(error, ERROR_FAILED, -r, "the payload's index grows too long: %s",
                                 strerror(-r));
         encoding->blobs_size += coded->blob.size;
-        add_memory(&encoding->memory, coded);
+        payload_memory_add_group(&encoding->memory, &coded->memory, coded->group.target_size_bytes,
+                        coded->group.blob_size_bytes);
         encoding->sources |= coded->sources;
         for (unsigned i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 if (coded->reads_all && encoding->plan->source_size_bytes[i] > 0)

@@ -2,6 +2,7 @@
 #include "file.h"
 #include "image-files.h"
 #include "payload-match.h"
+#include "recomp-match.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,9 @@
 
 /* Larger files are not compared byte by byte. */
 #define COMPARED_MAX (256 * MIB)
+
+/* A stream whose op takes more has a group of its own. */
+#define STREAM_MEMORY_SHARED (2 * MIB)
 
 /* Of a program's old version, as much of the end as its new tail can come from. */
 #define OLD_END_MAX (16 * KIB)
@@ -21,7 +25,8 @@
 typedef struct Carve {
         uint64_t offset, size_bytes;
         const ImageFile *file, *old_file;
-        size_t hole; /* in its group, from 1; 0: its tail is elsewhere, or nowhere */
+        size_t hole;         /* in its group, from 1; 0: its tail is elsewhere, or nowhere */
+        RecompPair *streams; /* NULL: a program. Else a stream inside a file, which has a group of its own */
 } Carve;
 
 typedef struct FilePlanner {
@@ -42,6 +47,8 @@ static void planner_done(FilePlanner *planner)
         image_files_done(&planner->new_files);
         free(planner->pairs);
         segment_list_done(&planner->segments);
+        for (size_t i = 0; i < planner->carve_count; i++)
+                free(planner->carves[i].streams);
         free(planner->carves);
 }
 
@@ -76,41 +83,49 @@ static int add_content(FilePlanner *planner, const ErofsInode *old_inode, const 
         return r;
 }
 
-static int read_content(
-                const ImageFiles *files, const ErofsInode *inode, uint64_t from, uint8_t **ret, Error *error)
+/* A part of a file's content. */
+typedef struct Part {
+        const ImageFile *file;
+        uint64_t from, size;
+} Part;
+
+static Part part_from(const ImageFile *file, uint64_t from)
 {
-        _cleanup_free_ uint8_t *data = malloc(inode->size_bytes - from + 1);
+        return (Part){ file, from, file->inode.size_bytes - from };
+}
+
+static int read_content(const ImageFiles *files, const Part *part, uint8_t **ret, Error *error)
+{
+        _cleanup_free_ uint8_t *data = malloc(part->size + 1);
         int r;
 
         if (!data)
                 return error_oom(error);
-        r = erofs_read(files->image, inode, from, data, inode->size_bytes - from, error);
+        r = erofs_read(files->image, &part->file->inode, part->from, data, part->size, error);
         if (r >= 0)
                 *ret = TAKE_PTR(data);
         return r;
 }
 
-/* Compares the content of two files from somewhere on. */
-static int match_content(FilePlanner *planner, const ImageFile *old_file, uint64_t old_from,
-                const ImageFile *file, uint64_t new_from, Error *error)
+/* Compares a part of an old file with one of a new file. */
+static int match_content(FilePlanner *planner, Part old_part, Part part, Error *error)
 {
         _cleanup_(segment_list_done) SegmentList runs = { 0 };
         _cleanup_free_ uint8_t *old_data = NULL, *new_data = NULL;
-        int r = read_content(&planner->old_files, &old_file->inode, old_from, &old_data, error);
+        int r = read_content(&planner->old_files, &old_part, &old_data, error);
 
         if (r >= 0)
-                r = read_content(&planner->new_files, &file->inode, new_from, &new_data, error);
+                r = read_content(&planner->new_files, &part, &new_data, error);
         if (r < 0)
                 return r;
-        r = suffix_match(old_data, old_file->inode.size_bytes - old_from, new_data,
-                        file->inode.size_bytes - new_from, &runs);
+        r = suffix_match(old_data, old_part.size, new_data, part.size, &runs);
         for (size_t i = 0; r >= 0 && i < runs.count; i++) {
-                runs.list[i].old_offset += old_from;
-                runs.list[i].new_offset += new_from;
-                r = add_content(planner, &old_file->inode, &file->inode, &runs.list[i]);
+                runs.list[i].old_offset += old_part.from;
+                runs.list[i].new_offset += part.from;
+                r = add_content(planner, &old_part.file->inode, &part.file->inode, &runs.list[i]);
         }
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot compare \"%s\" with an old file: %s",
-                                       file->path, strerror(-r))
+                                       part.file->path, strerror(-r))
                      : 0;
 }
 
@@ -130,16 +145,38 @@ static int add_program(FilePlanner *planner, const ImageFile *old_file, const Im
         uint64_t old_size = old_file->inode.size_bytes;
 
         planner->carves[planner->carve_count++] =
-                        (Carve){ file->inode.data_offset, file->inode.data_bytes, file, old_file, 0 };
+                        (Carve){ file->inode.data_offset, file->inode.data_bytes, file, old_file, 0, NULL };
         if (file->inode.tail_bytes == 0)
                 return 0;
-        return match_content(planner, old_file, old_size - MIN_OF(old_size, OLD_END_MAX), file,
-                        file->inode.data_bytes, error);
+        return match_content(planner, part_from(old_file, old_size - MIN_OF(old_size, OLD_END_MAX)),
+                        part_from(file, file->inode.data_bytes), error);
+}
+
+/* What stands before and behind a stream is compared as it is. */
+static int add_stream(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file,
+                const RecompPair *streams, Error *error)
+{
+        const RecompStream *old_stream = &streams->old_stream, *stream = &streams->new_stream;
+        RecompPair *copy = malloc(sizeof(*copy));
+        int r;
+
+        if (!copy)
+                return error_oom(error);
+        *copy = *streams;
+        planner->carves[planner->carve_count++] = (Carve){ file->inode.data_offset + stream->offset,
+                stream->size_bytes, file, old_file, 0, copy };
+        r = match_content(planner, (Part){ old_file, 0, old_stream->offset },
+                        (Part){ file, 0, stream->offset }, error);
+        return r < 0 ? r
+                     : match_content(planner,
+                                       part_from(old_file, old_stream->offset + old_stream->size_bytes),
+                                       part_from(file, stream->offset + stream->size_bytes), error);
 }
 
 static int add_regular(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file, Error *error)
 {
         PatchSegment all = { 0, 0, file->inode.size_bytes };
+        RecompPair streams;
         int r = image_files_same(&planner->old_files, old_file, &planner->new_files, file, error);
 
         if (r < 0)
@@ -149,9 +186,13 @@ static int add_regular(FilePlanner *planner, const ImageFile *old_file, const Im
         if (file->inode.data_bytes <= planner->carve_max && is_program(&planner->new_files, file) &&
                         is_program(&planner->old_files, old_file))
                 return add_program(planner, old_file, file, error);
+        r = recomp_match(&planner->old_files, &old_file->inode, &planner->new_files, &file->inode, &streams,
+                        error);
+        if (r != 0 && streams.new_stream.size_bytes <= planner->carve_max - PAYLOAD_BLOCK_SIZE)
+                return r < 0 ? r : add_stream(planner, old_file, file, &streams, error);
         if (MAX_OF(file->inode.size_bytes, old_file->inode.size_bytes) > COMPARED_MAX)
                 return 0;
-        return match_content(planner, old_file, 0, file, 0, error);
+        return match_content(planner, part_from(old_file, 0), part_from(file, 0), error);
 }
 
 static int add_file(FilePlanner *planner, const ImageFile *old_file, const ImageFile *file, Error *error)
@@ -162,8 +203,9 @@ static int add_file(FilePlanner *planner, const ImageFile *old_file, const Image
                 return error_oom(error);
         if (file->inode.size_bytes == 0 || old_file->inode.size_bytes == 0)
                 return 0;
-        return S_ISREG(file->inode.mode) ? add_regular(planner, old_file, file, error)
-                                         : match_content(planner, old_file, 0, file, 0, error);
+        return S_ISREG(file->inode.mode)
+                               ? add_regular(planner, old_file, file, error)
+                               : match_content(planner, part_from(old_file, 0), part_from(file, 0), error);
 }
 
 static int by_new_offset(const void *a, const void *b)
@@ -330,7 +372,7 @@ static int add_whole(FilePlanner *planner, PlanGroup *group, uint64_t from, uint
         return r;
 }
 
-static int add_carve(PlanGroup *group, const Carve *carve)
+static int add_program_op(PlanGroup *group, const Carve *carve)
 {
         const ErofsInode *old_inode = &carve->old_file->inode, *inode = &carve->file->inode;
         const PayloadRange ranges[] = {
@@ -350,14 +392,34 @@ static int add_carve(PlanGroup *group, const Carve *carve)
         return op->name ? 0 : -ENOMEM;
 }
 
-/* Where the group that begins at `from` ends: no program is cut. */
+static int add_carve(PlanGroup *group, const Carve *carve)
+{
+        return carve->streams ? recomp_add_op(group, carve->streams, PAYLOAD_SOURCE_OLD_ROOT,
+                                                carve->old_file->inode.data_offset +
+                                                                carve->streams->old_stream.offset,
+                                                carve->file->path)
+                              : add_program_op(group, carve);
+}
+
+/* Where the group that begins at `from` ends: no program is cut, and a stream that takes much memory is by
+ * itself. */
 static uint64_t group_end(const FilePlanner *planner, uint64_t from, size_t carve, uint64_t group_size)
 {
         uint64_t limit = MIN_OF(from + group_size, planner->target_size);
 
-        for (; carve < planner->carve_count && planner->carves[carve].offset < limit; carve++)
-                if (planner->carves[carve].offset + planner->carves[carve].size_bytes > limit)
-                        return planner->carves[carve].offset;
+        for (; carve < planner->carve_count && planner->carves[carve].offset < limit; carve++) {
+                const Carve *next = &planner->carves[carve];
+                uint64_t begin = next->offset - next->offset % PAYLOAD_BLOCK_SIZE;
+                uint64_t end = next->offset + next->size_bytes;
+                bool is_alone = next->streams && next->streams->memory_bytes > STREAM_MEMORY_SHARED;
+
+                if (begin > from && (is_alone || end > limit))
+                        return begin;
+                if (is_alone)
+                        return MIN_OF(planner->target_size,
+                                        end + PAYLOAD_BLOCK_SIZE - 1 -
+                                                        (end + PAYLOAD_BLOCK_SIZE - 1) % PAYLOAD_BLOCK_SIZE);
+        }
         return limit;
 }
 

@@ -16,7 +16,7 @@
 #define BOOT_VERSION_WITH_PAYLOAD 0x208
 #define BOOT_PAYLOAD_OFFSET 0x248
 #define BOOT_PAYLOAD_SIZE 0x24c
-#define BOOT_HEADER_END 0x250
+#define BOOT_HEADER_END RECOMP_HEAD_SIZE
 #define SECTOR 512
 #define SETUP_SECTORS_DEFAULT 4
 
@@ -27,6 +27,11 @@
 #define GZIP_FLAG_EXTRA 4
 #define GZIP_FLAG_NAME 8
 #define GZIP_FLAG_COMMENT 16
+
+#define LZ4_MAGIC "\002\041\114\030"
+#define GZIP_MAGIC "\037\213\010" /* with the only method there is */
+#define XZ_MAGIC "\375\067zXZ\0"
+#define ZSTD_MAGIC "\050\265\057\375"
 
 #define LZ4_BLOCK_MAX (9 * MIB)
 #define XZ_DECODER_MAX (128 * MIB)
@@ -41,7 +46,7 @@ static int locate_lz4(const uint8_t *data, size_t size, RecompStream *ret)
 {
         size_t at = 4;
 
-        if (!starts_with(data, size, "\002\041\114\030", 4))
+        if (!starts_with(data, size, LZ4_MAGIC, 4))
                 return 0;
         /* What does not fit any more is not a block: the length that the kernel's build puts behind. */
         while (size - at > 4) {
@@ -68,7 +73,7 @@ static size_t gzip_header(const uint8_t *data, size_t size)
         size_t at = GZIP_HEADER;
         uint8_t flags;
 
-        if (!starts_with(data, size, "\037\213\010", 3) || size < GZIP_HEADER + GZIP_TRAILER)
+        if (!starts_with(data, size, GZIP_MAGIC, 3) || size < GZIP_HEADER + GZIP_TRAILER)
                 return size;
         flags = data[3];
         if (flags & GZIP_FLAG_EXTRA)
@@ -110,7 +115,7 @@ static int locate_xz(const uint8_t *data, size_t size, RecompStream *ret)
         _cleanup_free_ uint8_t *scratch = NULL;
         lzma_ret code;
 
-        if (!starts_with(data, size, "\375\067zXZ\0", 6) ||
+        if (!starts_with(data, size, XZ_MAGIC, 6) ||
                         lzma_stream_decoder(&stream, XZ_DECODER_MAX, 0) != LZMA_OK)
                 return 0;
         scratch = malloc(SCRATCH);
@@ -130,7 +135,7 @@ static int locate_zstd(const uint8_t *data, size_t size, RecompStream *ret)
 {
         size_t frame;
 
-        if (!starts_with(data, size, "\050\265\057\375", 4))
+        if (!starts_with(data, size, ZSTD_MAGIC, 4))
                 return 0;
         frame = ZSTD_findFrameCompressedSize(data, size);
         *ret = (RecompStream){ .size_bytes = frame, .coding.codec = RECOMP_ZSTD };
@@ -162,6 +167,13 @@ static int locate_kernel(const uint8_t *data, size_t size, RecompStream *ret)
                 return 0;
         ret->offset += start;
         return 1;
+}
+
+bool recomp_may_hold(const uint8_t *head, size_t size)
+{
+        return starts_with(head, size, LZ4_MAGIC, 4) || starts_with(head, size, GZIP_MAGIC, 3) ||
+               starts_with(head, size, XZ_MAGIC, 6) || starts_with(head, size, ZSTD_MAGIC, 4) ||
+               (size >= BOOT_HEADER_END && memcmp(head + BOOT_MAGIC_AT, BOOT_MAGIC, 4) == 0);
 }
 
 int recomp_locate(const uint8_t *data, size_t size, RecompStream *ret)

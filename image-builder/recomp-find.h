@@ -18,6 +18,10 @@ typedef struct RecompStream {
  * but what it takes to find the end. 1 when there is one, otherwise 0. */
 int recomp_locate(const uint8_t *data, size_t size, RecompStream *ret);
 
+/* Whether a file that begins like this can hold a stream: looks for what locating would begin with. */
+#define RECOMP_HEAD_SIZE 0x250
+bool recomp_may_hold(const uint8_t *head, size_t size);
+
 /* Fills in what locating did not, for a stream that is only read: sizes, and that it unpacks. 0 when it does
  * not, or would hold more than `memory_max_bytes`. */
 int recomp_measure(const uint8_t *data, uint64_t memory_max_bytes, RecompStream *stream, Error *error);

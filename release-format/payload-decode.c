@@ -4,6 +4,7 @@
 #include "zstd-frame.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 typedef struct Hole {
         uint8_t *target;
@@ -232,12 +233,26 @@ static int open_patches(PayloadDecoder *decoder, const IndexGroup *group, const 
                         group->group.blob_size_bytes - group->streams_offset, &decoder->work.patches, error);
 }
 
+/* Gives back what a larger group before used of the target: the ops of this one may need it. */
+static void forget_rest(PayloadDecoder *decoder, uint64_t target_size)
+{
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t from = ((uintptr_t)decoder->target + target_size + page - 1) / page * page;
+        uintptr_t end = ((uintptr_t)decoder->target + decoder->index->memory.target_max) / page * page;
+
+        if (from < end)
+                (void)madvise((void *)from, end - from, MADV_DONTNEED);
+}
+
 int payload_group_run(PayloadDecoder *decoder, size_t number, const uint8_t *blob,
                 const uint8_t **ret_target, Error *error)
 {
         PayloadOpCursor cursor;
         PayloadOp op;
-        int r = open_patches(decoder, &decoder->index->groups[number], blob, error);
+        int r;
+
+        forget_rest(decoder, decoder->index->groups[number].group.target_size_bytes);
+        r = open_patches(decoder, &decoder->index->groups[number], blob, error);
 
         if (r >= 0)
                 r = find_holes(decoder, number, error);

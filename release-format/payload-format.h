@@ -39,9 +39,9 @@ enum {
 #define PAYLOAD_TABLE_MAX (16 * MIB)
 
 /* What a decoder needs, by which every declared peak is checked: the unpacked table, this much for each
- * group, the largest target, the largest blob, the largest scratch memory of any op (PayloadCodec.memory),
- * the most that any op allocates itself (PayloadCodec.heap), what the streams of a group take if any has
- * some, and this much for everything else. */
+ * group, the most that the target of a group and any of its ops (PayloadCodec.heap) take together, the
+ * largest blob, the largest scratch memory of any op (PayloadCodec.memory), what the streams of a group take
+ * if any has some, and this much for everything else. */
 #define PAYLOAD_MEMORY_BASE (1 * MIB)
 #define PAYLOAD_MEMORY_PER_GROUP 160
 
@@ -58,7 +58,7 @@ typedef enum PayloadOpNumber {
         PAYLOAD_OP_ZFULL = 5,     /* a zstd frame; its ranges, joined, stand before it as a prefix */
         PAYLOAD_OP_PATCH = 6,     /* copied runs of an old file, differences, literals */
         PAYLOAD_OP_PATCH_ELF = 7, /* the same with predicted addresses */
-        PAYLOAD_OP_RECOMP = 8,    /* reserved: a patch in the clear, compressed again */
+        PAYLOAD_OP_RECOMP = 8,    /* a patch of what a stream unpacks to, compressed again */
         PAYLOAD_OP_HOLE = 9,      /* made by another op of the group: the rest of what that patches */
         PAYLOAD_OP_ZX86 = 10,     /* a zstd frame of filtered code (x86-filter.h) */
         PAYLOAD_OP_MAX = 64
@@ -66,7 +66,7 @@ typedef enum PayloadOpNumber {
 
 #define PAYLOAD_RANGES_MAX 512 /* in one op */
 #define PAYLOAD_HOLES_MAX 8192 /* in one group */
-#define PAYLOAD_PARAMETERS_MAX 4
+#define PAYLOAD_PARAMETERS_MAX 7
 
 /* Parameters of PATCH and PATCH_ELF. A file can go on elsewhere in the image (the tail of a file stands with
  * its inode): the patch is then of more bytes than its target. */
@@ -77,5 +77,17 @@ enum {
         PAYLOAD_PATCH_HOLE,  /* PATCH_ELF: the group's hole, counted from 1, that they fill; 0: nothing does
                               */
 };
+/* Parameters of RECOMP. Its ranges, joined, are the old stream. */
+enum {
+        PAYLOAD_RECOMP_RUNS,      /* number of copied runs */
+        PAYLOAD_RECOMP_SHAPE,     /* bytes of shape */
+        PAYLOAD_RECOMP_CODING,    /* of the new stream (recomp.h) */
+        PAYLOAD_RECOMP_CLEAR,     /* bytes of its content */
+        PAYLOAD_RECOMP_OLD_CODEC, /* of the old stream */
+        PAYLOAD_RECOMP_OLD_CLEAR, /* bytes of its content */
+        PAYLOAD_RECOMP_OLD_VIEW,  /* bytes that a view of it holds */
+        PAYLOAD_RECOMP_PARAMETERS
+};
+
 /* Parameter of ZX86: which parts of the target are filtered. */
 #define PAYLOAD_ZX86_PARTS 0

@@ -189,7 +189,7 @@ static int check_filled(const Holes *holes, Error *error)
 static int check_ops(PayloadIndex *index, IndexGroup *group, Error *error)
 {
         _cleanup_(holes_done) Holes holes = { 0 };
-        bool takes_streams = false;
+        PayloadMemory memory = { 0 };
         PayloadOpCursor cursor;
         PayloadOp op;
         int r;
@@ -211,19 +211,20 @@ static int check_ops(PayloadIndex *index, IndexGroup *group, Error *error)
                 }
                 if (codec->takes_streams && op.range_count == 0)
                         group->sources |= named_sources(index);
-                takes_streams |= codec->takes_streams;
                 r = fill_hole(&holes, &op, error);
                 if (r < 0)
                         return r;
-                payload_memory_add_op(&index->memory, &op);
+                payload_memory_add_op(&memory, &op);
         }
         if (r < 0)
                 return r;
         if (cursor.target_done != group->group.target_size_bytes)
                 return refuse(error, "a group's ops do not fill its target");
-        if ((cursor.blob_done < group->group.blob_size_bytes) != takes_streams)
-                return refuse(error, takes_streams ? "a group has no streams"
-                                                   : "a group's ops do not use up its blob");
+        payload_memory_add_group(&index->memory, &memory, group->group.target_size_bytes,
+                        group->group.blob_size_bytes);
+        if ((cursor.blob_done < group->group.blob_size_bytes) != memory.takes_streams)
+                return refuse(error, memory.takes_streams ? "a group has no streams"
+                                                          : "a group's ops do not use up its blob");
         group->streams_offset = cursor.blob_done;
         return check_filled(&holes, error);
 }
@@ -233,13 +234,8 @@ static int check_memory(PayloadIndex *index, uint64_t memory_max, Error *error)
         const PayloadHeader *header = &index->header;
         uint64_t needed;
 
-        for (size_t i = 0; i < header->group_count; i++) {
-                const PayloadGroup *group = &index->groups[i].group;
-
-                index->memory.target_max = MAX_OF(index->memory.target_max, group->target_size_bytes);
-                index->memory.blob_max = MAX_OF(index->memory.blob_max, group->blob_size_bytes);
+        for (size_t i = 0; i < header->group_count; i++)
                 index->sources |= index->groups[i].sources;
-        }
         for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 if ((header->source_size_bytes[i] > 0) != ((index->sources >> i & 1) != 0))
                         return refuse(error, "it names a source that no op reads");

@@ -86,6 +86,14 @@ const PayloadCodec payload_codecs[PAYLOAD_OP_MAX] = {
                         .heap = payload_patch_heap,
                         .decode = payload_patch_decode },
         [PAYLOAD_OP_HOLE] = { .name = "HOLE", .is_hole = true, .decode = hole_decode },
+        [PAYLOAD_OP_RECOMP] = { .name = "RECOMP",
+                        .takes_streams = true,
+                        .parameter_count = PAYLOAD_RECOMP_PARAMETERS,
+                        .ranges_min = 1,
+                        .ranges_max = PAYLOAD_RANGES_MAX,
+                        .check = payload_recomp_check,
+                        .heap = payload_recomp_heap,
+                        .decode = payload_recomp_decode },
         [PAYLOAD_OP_ZX86] = { .name = "ZX86",
                         .takes_blob = true,
                         .parameter_count = 1,
@@ -240,10 +248,25 @@ void payload_memory_add_op(PayloadMemory *memory, const PayloadOp *op)
         memory->takes_streams |= codec->takes_streams;
 }
 
+void payload_memory_add_group(PayloadMemory *memory, const PayloadMemory *ops, uint64_t target_size_bytes,
+                uint64_t blob_size_bytes)
+{
+        uint64_t sum;
+
+        if (ADD_OVERFLOWS(target_size_bytes, ops->heap_max, &sum))
+                sum = UINT64_MAX;
+        memory->target_max = MAX_OF(memory->target_max, target_size_bytes);
+        memory->blob_max = MAX_OF(memory->blob_max, blob_size_bytes);
+        memory->scratch_max = MAX_OF(memory->scratch_max, ops->scratch_max);
+        memory->heap_max = MAX_OF(memory->heap_max, ops->heap_max);
+        memory->group_max = MAX_OF(memory->group_max, sum);
+        memory->takes_streams |= ops->takes_streams;
+}
+
 uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, const PayloadMemory *memory)
 {
-        const uint64_t parts[] = { group_count * PAYLOAD_MEMORY_PER_GROUP, memory->target_max,
-                memory->blob_max, memory->scratch_max, memory->heap_max,
+        const uint64_t parts[] = { group_count * PAYLOAD_MEMORY_PER_GROUP, memory->group_max,
+                memory->blob_max, memory->scratch_max,
                 memory->takes_streams ? patch_group_memory_bytes() : 0, PAYLOAD_MEMORY_BASE };
         uint64_t sum = table_size;
 

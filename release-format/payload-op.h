@@ -89,6 +89,10 @@ int payload_patch_check(const PayloadOp *op, Error *error);
 uint64_t payload_patch_heap(const PayloadOp *op);
 int payload_patch_decode(
                 PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
+int payload_recomp_check(const PayloadOp *op, Error *error);
+uint64_t payload_recomp_heap(const PayloadOp *op);
+int payload_recomp_decode(
+                PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
 int payload_zx86_decode(
                 PayloadWork *work, const PayloadOp *op, const uint8_t *blob, uint8_t *target, Error *error);
 
@@ -123,9 +127,12 @@ int payload_group_run(PayloadDecoder *decoder, size_t number, const uint8_t *blo
 typedef struct PayloadMemory {
         uint64_t target_max, blob_max;  /* of any group */
         uint64_t scratch_max, heap_max; /* of any op */
+        uint64_t group_max;             /* target and heap of any group */
         bool takes_streams;             /* some group does */
 } PayloadMemory;
 uint64_t payload_memory_needed(uint64_t table_size, size_t group_count, const PayloadMemory *memory);
 
-/* Takes into account what an op needs. */
+/* Takes into account what an op needs; all ops of a group are counted apart, and then the group. */
 void payload_memory_add_op(PayloadMemory *memory, const PayloadOp *op);
+void payload_memory_add_group(PayloadMemory *memory, const PayloadMemory *ops, uint64_t target_size_bytes,
+                uint64_t blob_size_bytes);

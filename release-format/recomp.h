@@ -52,7 +52,8 @@ int recomp_coding_unpack(uint64_t number, RecompCoding *ret, Error *error);
 const char *recomp_codec_name(uint8_t codec);
 
 /* Random access to the clear content of a packed stream. Packed bytes are read as they are needed (LZ4:
- * again and again, in pieces of 128 KiB clear; all others: once, and their content is held in memory). */
+ * again and again, in pages of 512 KiB clear, as far as it does not hold them; all others: once, and their
+ * content is held in memory). */
 typedef struct RecompView RecompView;
 
 /* `packed` (its callback borrowed) is exactly one stream. Unpacks it once to prove it. `codec` RECOMP_NONE
@@ -66,7 +67,8 @@ DEFINE_CLEANUP(RecompView *, recomp_view_free)
 /* The clear bytes. Borrows from the view. */
 PatchView recomp_view_clear(RecompView *view);
 
-/* What the view holds at most, and so the least memory_max_bytes with which it can be made again. */
+/* The least memory_max_bytes with which the view can be made again. A view of LZ4 that may hold more is
+ * faster. */
 uint64_t recomp_view_memory(const RecompView *view);
 
 /* Where an encoder gets the clear bytes, front to back. */

@@ -110,7 +110,7 @@ TEST(rules_of_the_header)
 
 TEST(a_newer_format_an_unknown_op_and_a_needed_section_are_incompatible)
 {
-        static const uint8_t unknown[] = { 63, 10 }, reserved[] = { PAYLOAD_OP_RECOMP, 10, 10 };
+        static const uint8_t unknown[] = { 63, 10 }, reserved[] = { PAYLOAD_OP_ZX86 + 1, 10, 10 };
         static const uint8_t needed[] = { 2, 1, 'x' }, other[] = { 3, 1, 'x' };
         PayloadSketch sketch = good_sketch();
         PayloadIndex *index = NULL;
