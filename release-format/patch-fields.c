@@ -57,7 +57,7 @@ uint64_t patch_fields_memory_bytes(uint64_t old_size_bytes, uint64_t new_size_by
                (PATCH_SECTIONS_MAX + PATCH_REGIONS_BESIDES) * sizeof(PatchRegion) +
                patch_projection_memory_bytes(segment_count) + (UINT64_C(8) << learned_log2(old_size_bytes)) +
                65 * KIB + MIN_OF(old_size_bytes, (uint64_t)TABLE_SECTION_MAX) / 32 +
-               MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 128 +
+               MIN_OF(2 * old_size_bytes, (uint64_t)RELOCATED_MAX) / 64 + old_size_bytes / 64 +
                MIN_OF(old_size_bytes / 12, 512 * KIB) +
                4 * MIN_OF(old_size_bytes / 12, (uint64_t)PATCH_BTF_TYPES_MAX) +
                MIN_OF(segment_count, (size_t)PATCH_BTF_RUNS_MAX) * sizeof(PatchRun) + 2048;
@@ -321,6 +321,7 @@ PatchFields *patch_fields_free(PatchFields *fields)
         for (size_t i = 0; i < fields->region_count; i++)
                 free(fields->regions[i].marks);
         free(fields->regions);
+        free(fields->kallsyms.marks);
         free(fields->table_starts);
         free(fields->relocated);
         free(fields->symbol_sections);

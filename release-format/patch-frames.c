@@ -10,15 +10,14 @@
  * Addresses are taken to be 4 bytes relative to the field, which is what compilers for 64-bit machines make;
  * where they are not, the first guesses are wrong and plain values are learned. */
 
-#define MARK_STEP 512
 #define RECORD_MAX (64 * KIB)
 
 /* Lengths of records lead from one to the next; marks[i] is where the first one begins that does so at or
- * after i * MARK_STEP, from the start of the region. */
+ * after i * PATCH_MARK_STEP, from the start of the region. */
 static int mark_all(PatchFields *fields, PatchRegion *region, Error *error)
 {
         uint64_t size = region->end - region->start, at = 0;
-        size_t count = size / MARK_STEP + 1, filled = 0;
+        size_t count = size / PATCH_MARK_STEP + 1, filled = 0;
 
         region->marks = malloc(count * sizeof(uint32_t));
         if (!region->marks)
@@ -27,7 +26,7 @@ static int mark_all(PatchFields *fields, PatchRegion *region, Error *error)
                 const uint8_t *p;
                 int r;
 
-                while (filled < count && at >= filled * MARK_STEP)
+                while (filled < count && at >= filled * PATCH_MARK_STEP)
                         region->marks[filled++] = (uint32_t)at;
                 if (at + 8 > size)
                         break;
@@ -57,12 +56,12 @@ int patch_frames_mark(PatchFields *fields, PatchRegion *region, Error *error)
 uint64_t patch_frames_sync(const PatchRegion *region, uint64_t offset)
 {
         uint64_t from = offset - region->start;
-        uint64_t mark = region->start + region->marks[from / MARK_STEP];
+        uint64_t mark = region->start + region->marks[from / PATCH_MARK_STEP];
 
         /* A record that reaches over the offset is not taken up in its middle unless it began a step before.
          */
-        if (mark > offset && from >= MARK_STEP)
-                mark = region->start + region->marks[from / MARK_STEP - 1];
+        if (mark > offset && from >= PATCH_MARK_STEP)
+                mark = region->start + region->marks[from / PATCH_MARK_STEP - 1];
         return MIN_OF(mark, region->end);
 }
 

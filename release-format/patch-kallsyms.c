@@ -12,12 +12,18 @@
  *     n names: a length (2 bytes if above 127) and that many bytes
  *     at a multiple of 8: a number of 4 bytes for each 256 names, where they begin
  *     at a multiple of 8: n numbers of 3 bytes, highest first: the symbols in the order of their names
+ *     at a multiple of 8: 256 strings, each with a zero byte: what the bytes of names stand for
+ *
+ * Which strings there are hardly changes, but their order does, and with it nearly all names: so it is
+ * learned what becomes of each byte.
  *
  * Nothing says where it is; it is found by base, the address of the text, and by what must follow. */
 
 #define SYMBOLS_MIN 1024u
 #define SYMBOLS_MAX (1024u * 1024)
 #define NAMES_PER_MARKER 256u
+#define NAME_MAX 512u  /* bytes of a name, in the mean of all */
+#define TOKEN_MAX 256u /* bytes of a string, with its zero */
 
 static uint64_t align8(uint64_t value)
 {
@@ -38,27 +44,68 @@ static uint64_t name_end(PatchFields *fields, uint64_t at, uint64_t end, Error *
         return length <= end - at ? at + length : 0;
 }
 
-/* Whether the markers stand where the names end: the second one is where the 257th name begins. */
-static bool find_ranks(
-                PatchFields *fields, PatchKallsyms *table, uint64_t names_at, uint64_t end, Error *error)
+/* Passes the names, noting where they begin: the first one at or after each step. 0 when they do not end. */
+static uint64_t pass_names(
+                PatchFields *fields, PatchKallsyms *table, uint64_t end, uint64_t *ret_second, Error *error)
 {
-        uint64_t at = names_at, second = 0, markers_at, ranks_at;
+        uint64_t at = table->names_at, size = MIN_OF(end - at, (uint64_t)table->count * NAME_MAX);
+        size_t filled = 0;
+
+        table->marks_count = size / PATCH_MARK_STEP + 1;
+        table->marks = malloc(table->marks_count * sizeof(uint32_t));
+        for (uint32_t i = 0; i < table->count && at > 0 && table->marks; i++) {
+                if (i == NAMES_PER_MARKER)
+                        *ret_second = at - table->names_at;
+                while (filled < table->marks_count && at - table->names_at >= filled * PATCH_MARK_STEP)
+                        table->marks[filled++] = (uint32_t)(at - table->names_at);
+                at = name_end(fields, at, end, error);
+        }
+        if (at == 0 || !table->marks)
+                return 0;
+        while (filled < table->marks_count)
+                table->marks[filled++] = (uint32_t)(at - table->names_at);
+        table->names_end = at;
+        return at;
+}
+
+/* The strings of the bytes; without them they are not told apart. */
+static void find_tokens(PatchFields *fields, PatchKallsyms *table, uint64_t at, uint64_t end, Error *error)
+{
+        const uint8_t *p;
+        unsigned found = 0;
+
+        while (found < PATCH_TOKENS && at < end) {
+                uint64_t size = MIN_OF(end - at, (uint64_t)TOKEN_MAX);
+                const uint8_t *zero;
+
+                if (patch_walk_bytes(fields, at, size, &p, error) < 0)
+                        return;
+                zero = memchr(p, 0, size);
+                if (!zero)
+                        return;
+                table->tokens_at[found++] = (uint32_t)at;
+                at += (uint64_t)(zero - p) + 1;
+        }
+        table->has_tokens = found == PATCH_TOKENS;
+}
+
+/* Whether the markers stand where the names end: the second one is where the 257th name begins. */
+static bool find_names(PatchFields *fields, PatchKallsyms *table, uint64_t end, Error *error)
+{
+        uint64_t second = 0, at = pass_names(fields, table, end, &second, error);
         const uint8_t *p;
 
-        for (uint32_t i = 0; i < table->count; i++) {
-                if (i == NAMES_PER_MARKER)
-                        second = at - names_at;
-                at = name_end(fields, at, end, error);
-                if (at == 0)
-                        return false;
-        }
-        markers_at = align8(at);
-        if (markers_at + 8 > end || patch_walk_bytes(fields, markers_at, 8, &p, error) < 0 ||
-                        read_le32(p) != 0 || read_le32(p + 4) != second)
+        if (at == 0)
                 return false;
-        ranks_at = align8(markers_at + 4 * ((uint64_t)(table->count - 1) / NAMES_PER_MARKER + 1));
-        if (ranks_at + 3 * (uint64_t)table->count <= end)
-                table->ranks_at = ranks_at;
+        at = align8(at);
+        if (at + 8 > end || patch_walk_bytes(fields, at, 8, &p, error) < 0 || read_le32(p) != 0 ||
+                        read_le32(p + 4) != second)
+                return false;
+        at = align8(at + 4 * ((uint64_t)(table->count - 1) / NAMES_PER_MARKER + 1));
+        if (at + 3 * (uint64_t)table->count > end)
+                return true;
+        table->ranks_at = at;
+        find_tokens(fields, table, align8(at + 3 * (uint64_t)table->count), end, error);
         return true;
 }
 
@@ -78,10 +125,13 @@ static bool try_at(PatchFields *fields, const PatchSection *section, uint64_t at
                         align8(4 * (uint64_t)table.count) > at - section->offset)
                 return false;
         table.offsets_at = at - align8(4 * (uint64_t)table.count);
-        if (!find_ranks(fields, &table, at + 16, end, error))
-                return false;
-        *ret = table;
-        return true;
+        table.names_at = at + 16;
+        if (find_names(fields, &table, end, error)) {
+                *ret = table;
+                return true;
+        }
+        free(table.marks);
+        return false;
 }
 
 int patch_kallsyms_find(PatchFields *fields, PatchKallsyms *ret, Error *error)
@@ -158,4 +208,40 @@ size_t patch_scan_kallsyms_ranks(PatchFields *fields, const PatchScan *scan)
                                 PATCH_KIND_SYMBOL);
         }
         return at;
+}
+
+/* Bytes are looked at while it is not sure what becomes of them, or as long as that is another one. */
+static bool is_open(const PatchToken *token, uint8_t byte)
+{
+        return token->becomes != byte || token->votes < PATCH_TOKEN_VOTES;
+}
+
+size_t patch_scan_kallsyms_names(PatchFields *fields, const PatchScan *scan)
+{
+        size_t at = 0;
+
+        while (at < scan->limit && at + 2 <= scan->available && fields->count < PATCH_REFERENCES / 2) {
+                const uint8_t *p = scan->bytes + at;
+                size_t head = p[0] < 128 ? 1 : 2;
+                size_t length = p[0] < 128 ? p[0] : (p[0] & 127u) + ((size_t)p[1] << 7);
+
+                for (size_t i = head; i < head + length && at + i < scan->available; i++)
+                        if (is_open(&fields->tokens[p[i]], p[i]))
+                                add(fields, scan, at + i, 1, p[i], PATCH_RULE_TOKEN, PATCH_KIND_STRING);
+                at += head + length;
+        }
+        return at;
+}
+
+/* A majority that has formed is not overturned by a few. */
+void patch_token_learn(PatchToken *token, uint8_t actual)
+{
+        if (token->becomes == actual) {
+                token->votes = (uint8_t)MIN_OF(token->votes + 1, 2 * PATCH_TOKEN_VOTES);
+        } else if (token->votes > 0) {
+                token->votes--;
+        } else {
+                token->becomes = actual;
+                token->votes = 1;
+        }
 }

@@ -34,6 +34,7 @@ static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_REPEATED] = { patch_scan_repeated, 4 },
         [PATCH_ROLE_KALLSYMS_OFFSETS] = { patch_scan_kallsyms_offsets, 4 },
         [PATCH_ROLE_KALLSYMS_RANKS] = { patch_scan_kallsyms_ranks, 3 },
+        [PATCH_ROLE_KALLSYMS_NAMES] = { patch_scan_kallsyms_names, 0 },
         [PATCH_ROLE_BTF_HEADER] = { patch_scan_btf_header, PATCH_BTF_HEADER_SIZE },
         [PATCH_ROLE_BTF] = { patch_scan_btf, 0 },
         [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
@@ -48,7 +49,7 @@ uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offs
 
         if (region->stride > 0)
                 step = region->stride;
-        if (region->role == PATCH_ROLE_EH_FRAME) {
+        if (region->role == PATCH_ROLE_EH_FRAME || region->role == PATCH_ROLE_KALLSYMS_NAMES) {
                 if (!region->marks && patch_frames_mark(fields, region, error) < 0)
                         return UINT64_MAX;
                 return patch_frames_sync(region, offset);
@@ -187,8 +188,10 @@ static void make_disjoint(PatchFields *fields)
         for (size_t i = 0; i < fields->region_count; i++) {
                 PatchRegion region = fields->regions[i];
 
-                if (region.start < end || region.start >= region.end)
+                if (region.start < end || region.start >= region.end) {
+                        free(region.marks);
                         continue;
+                }
                 end = region.end;
                 fields->regions[kept++] = region;
         }
@@ -228,6 +231,12 @@ static int carve_kallsyms(PatchFields *fields, Error *error)
         if (r <= 0)
                 return r;
         carve(fields, table->offsets_at, 4 * (uint64_t)table->count, PATCH_ROLE_KALLSYMS_OFFSETS);
+        carve(fields, table->names_at, table->names_end - table->names_at, PATCH_ROLE_KALLSYMS_NAMES);
+        for (size_t i = 0; i < fields->region_count; i++)
+                if (fields->regions[i].role == PATCH_ROLE_KALLSYMS_NAMES)
+                        fields->regions[i].marks = TAKE_PTR(table->marks);
+        for (unsigned i = 0; i < PATCH_TOKENS; i++)
+                fields->tokens[i].becomes = (uint8_t)i;
         if (table->ranks_at > 0)
                 carve(fields, table->ranks_at, 3 * (uint64_t)table->count, PATCH_ROLE_KALLSYMS_RANKS);
         return 0;

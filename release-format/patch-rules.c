@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "patch-arm64.h"
+#include "patch-kallsyms.h"
 #include "patch-reloc.h"
 
 #include <elf.h>
@@ -246,6 +247,16 @@ static uint64_t foretell_rank(PatchFields *fields, const PatchReference *referen
         return turned((map_address(fields, fields->target, reference->kind) - fields->new_base) / 4);
 }
 
+/* Where the string of a byte is; 0 when that is not known. */
+static uint64_t token_address(const PatchFields *fields, uint8_t byte)
+{
+        const PatchSection *section = &fields->old_elf.sections[fields->kallsyms.section];
+
+        return fields->kallsyms.has_tokens
+                               ? section->address + (fields->kallsyms.tokens_at[byte] - section->offset)
+                               : 0;
+}
+
 uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *reference, uint64_t offset)
 {
         uint64_t old_base, value = sign_extended(reference->value, reference->width);
@@ -282,6 +293,9 @@ uint64_t patch_rule_foretell(PatchFields *fields, const PatchReference *referenc
                 fields->mapped = map_address(fields, fields->target, reference->kind);
                 return patch_arm64_with_target((uint32_t)reference->value, (PatchArm64Form)reference->adjust,
                                 fields->new_base, fields->mapped);
+        case PATCH_RULE_TOKEN:
+                fields->target = token_address(fields, (uint8_t)reference->value);
+                return fields->tokens[reference->value & 0xff].becomes;
         case PATCH_RULE_NEGATIVE:
                 fields->target = reference->start - 1 - value;
                 fields->new_base = map_address(fields, reference->start, PATCH_KIND_POINTER) - 1;
@@ -347,6 +361,9 @@ void patch_rule_learn(PatchFields *fields, const PatchReference *reference, uint
         case PATCH_RULE_RANK:
                 target = fields->new_base + 4 * turned(actual);
                 break;
+        case PATCH_RULE_TOKEN:
+                patch_token_learn(&fields->tokens[reference->value & 0xff], (uint8_t)actual);
+                return;
         case PATCH_RULE_SHARED:
                 if (!right)
                         put_shared(fields, reference->start, reference->value, actual);

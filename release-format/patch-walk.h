@@ -18,10 +18,13 @@ struct PatchShared {
         PatchRuns types, strings; /* of the kernel: numbers of records, offsets of strings */
 };
 
-#define PATCH_REGIONS_BESIDES 10 /* regions there can be more than sections */
-#define PATCH_CHUNK 4096u        /* old bytes a scanner is asked for at a time */
-#define PATCH_LOOK_AHEAD 64u     /* that it may see beyond, unless the region ends */
-#define PATCH_REFERENCES 2048    /* that it may make of them */
+#define PATCH_REGIONS_BESIDES 12 /* regions there can be more than sections */
+#define PATCH_TOKENS 256
+#define PATCH_TOKEN_VOTES 4
+#define PATCH_MARK_STEP 512u  /* marks[i]: where the first record begins that does so at or after i steps */
+#define PATCH_CHUNK 4096u     /* old bytes a scanner is asked for at a time */
+#define PATCH_LOOK_AHEAD 64u  /* that it may see beyond, unless the region ends */
+#define PATCH_REFERENCES 2048 /* that it may make of them */
 
 /* How a reference is foretold. With ADDRESS rules the field is target - base, where target is an address of
  * the old space, and becomes (new target) - (new base). */
@@ -41,6 +44,7 @@ typedef enum PatchRule {
         PATCH_RULE_NEGATIVE,    /* what `start` stands for, less 1, less an address */
         PATCH_RULE_RANK,        /* 3 bytes, highest first: the number of an entry of the kernel's symbols */
         PATCH_RULE_ARM64,       /* an instruction of form `adjust` that stands for the address `start` */
+        PATCH_RULE_TOKEN,       /* a byte of a name of the kernel's symbols */
         PATCH_RULE_SHARED,      /* what became of the same value, of family `start`, before */
         PATCH_RULE_GIVEN,       /* `start` is what is foretold */
         PATCH_RULE_MAX
@@ -74,6 +78,7 @@ typedef enum PatchRole {
         PATCH_ROLE_RELOC,
         PATCH_ROLE_KALLSYMS_OFFSETS,
         PATCH_ROLE_KALLSYMS_RANKS,
+        PATCH_ROLE_KALLSYMS_NAMES,
         PATCH_ROLE_BTF_HEADER,
         PATCH_ROLE_BTF,
         PATCH_ROLE_CHECKSUMS,
@@ -99,9 +104,19 @@ typedef struct PatchScan {
         const PatchRegion *region;
 } PatchScan;
 
+/* What becomes of a byte in the names of the kernel's symbols, and how sure that is. */
+typedef struct PatchToken {
+        uint8_t becomes, votes;
+} PatchToken;
+
 /* Places in the old file; see patch-kallsyms.c. */
 typedef struct PatchKallsyms {
         uint64_t offsets_at, ranks_at; /* 0: there are none */
+        uint64_t names_at, names_end;
+        uint32_t *marks; /* owned; where names begin, see PATCH_MARK_STEP */
+        size_t marks_count;
+        uint32_t tokens_at[PATCH_TOKENS]; /* strings that the bytes of names stand for */
+        bool has_tokens;
         uint64_t base;
         uint32_t count; /* of symbols; 0 when there is no table */
         uint16_t section;
@@ -144,6 +159,7 @@ struct PatchFields {
         uint64_t btf_body_end;     /* offset of its end */
 
         PatchKallsyms kallsyms;
+        PatchToken tokens[PATCH_TOKENS];
         uint64_t pages[32]; /* what ADRP has put into registers of AArch64; 0: nothing */
 
         uint64_t jump_table,
@@ -213,6 +229,7 @@ size_t patch_scan_checksums(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_module_info(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_repeated(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_kallsyms_offsets(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_kallsyms_names(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_kallsyms_ranks(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf_header(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf(PatchFields *fields, const PatchScan *scan);

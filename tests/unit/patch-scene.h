@@ -162,7 +162,7 @@ static inline Scene program_scene(void)
 
 /* A number of the kernel's table of symbols: the first half of them is the first function, then the second.
  */
-static inline void put_kallsyms(uint8_t *p, uint64_t base, uint64_t first, uint64_t second)
+static inline void put_kallsyms(uint8_t *p, uint64_t base, uint64_t first, uint64_t second, bool swapped)
 {
         uint8_t *names = p + 4 * SCENE_SYMBOLS + 16, *ranks = names + 2 * SCENE_SYMBOLS + 16;
 
@@ -171,7 +171,7 @@ static inline void put_kallsyms(uint8_t *p, uint64_t base, uint64_t first, uint6
 
                 write_le32(p + 4 * (size_t)i, (uint32_t)(base - 1 - address));
                 names[2 * i] = 1;
-                names[2 * i + 1] = (uint8_t)i;
+                names[2 * i + 1] = (uint8_t)(swapped && (i & 255) / 2 == 8 ? i ^ 1 : i);
                 ranks[3 * i] = 0;
                 ranks[3 * i + 1] = (uint8_t)(i >> 8);
                 ranks[3 * i + 2] = (uint8_t)i;
@@ -248,7 +248,7 @@ static inline uint64_t kernel_file(size_t gap, Buffer *ret)
                         sample_address(&elf, data));
         memcpy(sample_bytes(&elf, text) + 48 + gap, move, sizeof(move));
         write_le32(sample_bytes(&elf, text) + 51 + gap, (uint32_t)sample_address(&elf, data));
-        put_kallsyms(sample_bytes(&elf, table), code, code, function);
+        put_kallsyms(sample_bytes(&elf, table), code, code, function, gap > 0);
         put_relative(sample_bytes(&elf, exported), sample_address(&elf, exported), function, 0);
         put_relative(sample_bytes(&elf, exported) + 4, sample_address(&elf, exported) + 4, code, 0);
         write_le32(sample_bytes(&elf, checksums), gap ? 0x87654321 : 0x12345678);
