@@ -29,6 +29,20 @@ void operation_tell(Operation *operation, uint64_t done_bytes)
                 operation->tell(operation->data, &operation->progress);
 }
 
+int operation_start_role(Operation *operation, RoleName role, const RoleLimits *limits, const RoleFd *fds,
+                size_t fd_count, RoleProcess *ret, Error *error)
+{
+        const RoleService service = { operation->fetch_socket, operation->cancel_fd };
+        Error problem = { 0 };
+        int r = role_start(role, &service, limits, fds, fd_count, ret, &problem);
+        if (r >= 0)
+                return 0;
+        int cancelled = operation_check(operation, error);
+        if (cancelled < 0)
+                return cancelled;
+        return error_set(error, problem.code, -r, "%s", problem.message);
+}
+
 static int role_ended(RoleProcess *process, Error *error)
 {
         int r = role_wait(process, ROLE_END_MS, error);

@@ -37,6 +37,10 @@ int operation_check(const Operation *operation, Error *error);
 void operation_enter(Operation *operation, EngineEvent event, const char *version, uint64_t total_bytes);
 void operation_tell(Operation *operation, uint64_t done_bytes);
 
+/* Starts a role: fetch where it is a service, if it is one. */
+int operation_start_role(Operation *operation, RoleName role, const RoleLimits *limits, const RoleFd *fds,
+                size_t fd_count, RoleProcess *ret, Error *error);
+
 /* Waits for a frame from a role. A FRAME_FAILED becomes its Error. Errors beside that: ERROR_CANCELLED;
  * ERROR_NETWORK when nothing came for timeout_ms; the role's end. The frame is borrowed from the reader. */
 int operation_receive(Operation *operation, RoleProcess *process, FrameReader *reader, uint64_t timeout_ms,

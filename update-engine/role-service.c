@@ -85,22 +85,25 @@ static int send_begin(int fd, const RoleLimits *limits, const RoleFd *fds, size_
 }
 
 /* READY, and who sent it. */
-static int await_ready(int fd, pid_t *ret, Error *error)
+static int await_ready(int fd, int cancel_fd, pid_t *ret, Error *error)
 {
         _cleanup_frame_reader_ FrameReader reader = FRAME_READER(BODY_MAX);
         pid_t pid = 0;
         Frame frame;
         int r;
         while ((r = frame_reader_next(&reader, &frame)) == 0) {
-                struct pollfd wait = { .fd = fd, .events = POLLIN };
+                struct pollfd wait[2] = { { .fd = fd, .events = POLLIN },
+                        { .fd = cancel_fd, .events = POLLIN } };
                 Ancillary ancillary;
                 struct msghdr message;
                 size_t size = 0;
-                r = poll(&wait, 1, READY_MS);
+                r = poll(wait, 2, READY_MS);
                 if (r < 0 && errno == EINTR)
                         continue;
                 if (r <= 0)
                         return r < 0 ? -errno : -ETIMEDOUT;
+                if (wait[1].revents)
+                        return -ECANCELED;
                 r = fill(&reader, fd, &ancillary, &message);
                 if (r < 0)
                         return r;
@@ -118,17 +121,17 @@ static int await_ready(int fd, pid_t *ret, Error *error)
         return 0;
 }
 
-int role_service_connect(RoleName name, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
-                size_t fd_count, RoleProcess *ret, Error *error)
+int role_service_connect(RoleName name, const RoleService *service, const RoleLimits *limits,
+                const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error)
 {
         _cleanup_fd_ int fd = -1, pid_fd = -1;
         int no = 0;
         pid_t pid = 0;
-        int r = connect_to(socket_path, &fd);
+        int r = connect_to(service->socket_path, &fd);
         if (r >= 0)
                 r = send_begin(fd, limits, fds, fd_count);
         if (r >= 0)
-                r = await_ready(fd, &pid, error);
+                r = await_ready(fd, service->cancel_fd, &pid, error);
         if (r >= 0) {
                 pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
                 if (pid_fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &no, sizeof(no)) < 0 ||
@@ -141,7 +144,7 @@ int role_service_connect(RoleName name, const char *socket_path, const RoleLimit
                 return error_set(error, ERROR_FAILED, -r,
                                 "cannot start role %s through %s: %s; see `systemctl status "
                                 "bascule-%s.socket`",
-                                role_name(name), socket_path, strerror(-r), role_name(name));
+                                role_name(name), service->socket_path, strerror(-r), role_name(name));
         *ret = (RoleProcess){ .role = name,
                 .pid = pid,
                 .pid_fd = TAKE_FD(pid_fd),

@@ -13,9 +13,9 @@
 
 #include "roles.h"
 
-/* As role_spawn(). Waits for READY: ERROR_FAILED when there is none within two minutes. */
-int role_service_connect(RoleName name, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
-                size_t fd_count, RoleProcess *ret, Error *error);
+/* As role_start(). Waits for READY: ERROR_FAILED when there is none within two minutes. */
+int role_service_connect(RoleName name, const RoleService *service, const RoleLimits *limits,
+                const RoleFd *fds, size_t fd_count, RoleProcess *ret, Error *error);
 
 /* In the service, first of all: takes the connection over from systemd (sd_listen_fds(3)), forgets the
  * environment and puts the descriptors at their numbers. -EINVAL when systemd did not start this process;

@@ -258,11 +258,11 @@ int role_spawn(RoleName name, const RoleLimits *limits, const RoleFd *fds, size_
         return 0;
 }
 
-int role_start(RoleName name, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
+int role_start(RoleName name, const RoleService *service, const RoleLimits *limits, const RoleFd *fds,
                 size_t fd_count, RoleProcess *ret, Error *error)
 {
-        if (socket_path && roles[name].is_service)
-                return role_service_connect(name, socket_path, limits, fds, fd_count, ret, error);
+        if (service && service->socket_path && roles[name].is_service)
+                return role_service_connect(name, service, limits, fds, fd_count, ret, error);
         return role_spawn(name, limits, fds, fd_count, ret, error);
 }
 

@@ -59,9 +59,16 @@ typedef struct RoleLimits {
 int role_spawn(RoleName role, const RoleLimits *limits, const RoleFd *fds, size_t fd_count, RoleProcess *ret,
                 Error *error);
 
-/* The same, but a role that can be a service is asked for at that socket; NULL: it is a child all the same.
- */
-int role_start(RoleName role, const char *socket_path, const RoleLimits *limits, const RoleFd *fds,
+/* Where systemd starts a role, and a descriptor that is readable when nobody waits for that any more (-1:
+ * none). */
+typedef struct RoleService {
+        const char *socket_path;
+        int cancel_fd;
+} RoleService;
+
+/* The same, but a role that can be a service is asked for there; NULL, or without a path: it is a child.
+ * -ECANCELED. */
+int role_start(RoleName role, const RoleService *service, const RoleLimits *limits, const RoleFd *fds,
                 size_t fd_count, RoleProcess *ret, Error *error);
 
 /* Kills, if it still runs, and waits for its end. A role that may not be killed is left after a few seconds:

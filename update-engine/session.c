@@ -166,8 +166,8 @@ static int start_fetch(Session *session, uint64_t now, Error *error)
 {
         _cleanup_buffer_ Buffer setup = BUFFER_WITH_CAP(FETCH_SETUP_MAX), time = BUFFER_WITH_CAP(64);
         RoleLimits limits = { 0 };
-        int r = role_start(ROLE_FETCH, session->operation->fetch_socket, &limits, NULL, 0, &session->process,
-                        error);
+        int r = operation_start_role(
+                        session->operation, ROLE_FETCH, &limits, NULL, 0, &session->process, error);
         if (r < 0)
                 return r;
         r = fetch_setup_put(&setup, session->operation->config, 0, error);

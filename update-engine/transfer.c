@@ -130,12 +130,13 @@ static int start(Transfer *transfer, size_t mirror, Error *error)
                 if (request->sources[i].fd >= 0)
                         fds[count++] = (RoleFd){ request->sources[i].fd, ROLE_FD_SOURCES + i };
         RoleLimits limits = apply_limits(request), none = { 0 };
-        int r = role_spawn(ROLE_APPLY, &limits, fds, count, &transfer->apply.process, error);
+        int r = operation_start_role(transfer->operation, ROLE_APPLY, &limits, fds, count,
+                        &transfer->apply.process, error);
         if (r < 0)
                 return r;
         RoleFd data = { writing, ROLE_FD_DATA };
-        r = role_start(ROLE_FETCH, transfer->operation->fetch_socket, &none, &data, 1,
-                        &transfer->fetch.process, error);
+        r = operation_start_role(
+                        transfer->operation, ROLE_FETCH, &none, &data, 1, &transfer->fetch.process, error);
         return r < 0 ? r : send_setup(transfer, mirror, error);
 }
 

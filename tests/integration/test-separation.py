@@ -3,6 +3,7 @@
 """Role fetch as a service of its own: basculed itself then needs no network, and either may die."""
 import os
 import signal
+import socket
 import time
 
 from harness import servers
@@ -114,6 +115,21 @@ def fetch_goes_when_an_update_is_cancelled(world):
     server.behave()
     assert host.cli("update", "--wait").status == 0
     host.assert_installed(two)
+
+
+@test
+def a_service_that_does_not_start_can_be_cancelled(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(host.fetch_socket)
+        listener.listen()  # and nobody takes the connection
+        host.start("--fetch-socket", host.fetch_socket)
+        update = host.begin("update", "--wait")
+        host.wait_state(("checking",))
+        assert host.cli("cancel").status == 0
+        assert update.wait(30) == 13
+    host.assert_not_bootable(two)
 
 
 @test

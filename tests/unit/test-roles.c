@@ -65,7 +65,8 @@ static void serve_end(pid_t pid)
 static int connect_role(const RoleFd *fds, size_t count, RoleProcess *ret, Error *error)
 {
         static const RoleLimits limits = { 0 };
-        return role_start(ROLE_FETCH, socket_path, &limits, fds, count, ret, error);
+        const RoleService service = { socket_path, -1 };
+        return role_start(ROLE_FETCH, &service, &limits, fds, count, ret, error);
 }
 
 /* What a role says to an order that it cannot follow. */
@@ -160,8 +161,9 @@ TEST(a_service_that_is_not_there_is_said)
 {
         RoleProcess process = ROLE_PROCESS_NONE;
         static const RoleLimits limits = { 0 };
+        static const RoleService nowhere = { "/nowhere/fetch", -1 };
         Error error = { 0 };
-        CHECK_EQ(role_start(ROLE_FETCH, "/nowhere/fetch", &limits, NULL, 0, &process, &error), -ENOENT);
+        CHECK_EQ(role_start(ROLE_FETCH, &nowhere, &limits, NULL, 0, &process, &error), -ENOENT);
         CHECK(strstr(error.message, "bascule-fetch.socket"));
         CHECK_EQ(process.pid, 0);
 }
