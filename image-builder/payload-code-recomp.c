@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "payload-code-recomp.h"
 
+#include "program-match.h"
 #include "recomp-find.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ int payload_recomp_code(PatchWriter *patches, PlanOp *op, const uint8_t *packed,
                 r = unpack(coding.codec, target, op->target_size_bytes, &new_content, error);
         if (r < 0)
                 return r;
-        r = suffix_match(old_content.data, old_content.size, new_content.data, new_content.size, &segments);
+        r = program_match(old_content.data, old_content.size, new_content.data, new_content.size, 0,
+                        &segments);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "cannot compare a stream with an old one: %s",
                                 strerror(-r));

@@ -2,9 +2,9 @@
 #include "payload-code.h"
 
 #include "file.h"
-#include "patch-blur.h"
 #include "patch-writer.h"
 #include "payload-code-recomp.h"
+#include "program-match.h"
 #include "x86-parts.h"
 
 #include <string.h>
@@ -159,32 +159,6 @@ static int new_file(
         return 0;
 }
 
-/* A copy in which fields show what they refer to, not where that is. 1, or 0 when it is not understood. */
-static int blurred(const uint8_t *data, size_t size, uint8_t **ret)
-{
-        uint8_t *copy = *ret = malloc(size);
-
-        if (!copy)
-                return -ENOMEM;
-        memcpy(copy, data, size);
-        return patch_blur(copy, size, NULL);
-}
-
-/* The runs of a program in all but `left_out` bytes at its end. */
-static int match_program(const uint8_t *old_data, size_t old_size, const uint8_t *new_data, size_t new_size,
-                size_t left_out, SegmentList *ret)
-{
-        _cleanup_free_ uint8_t *old_copy = NULL, *new_copy = NULL;
-        int r = blurred(old_data, old_size, &old_copy);
-
-        if (r > 0)
-                r = blurred(new_data, new_size, &new_copy);
-        if (r < 0)
-                return r;
-        return suffix_match(r > 0 ? old_copy : old_data, old_size, r > 0 ? new_copy : new_data,
-                        new_size - left_out, ret);
-}
-
 static int patch_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Buffer *blob, Error *error)
 {
         _cleanup_(segment_list_done) SegmentList segments = { 0 };
@@ -208,7 +182,7 @@ static int patch_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Bu
         old_file.size_bytes = old_size;
         input.new_data = data;
         input.left_out = op->parameters[PAYLOAD_PATCH_HOLE] > 0 ? 0 : op->rest.size_bytes;
-        r = match_program(old_data, old_size, data, input.new_size, input.left_out, &segments);
+        r = program_match(old_data, old_size, data, input.new_size, input.left_out, &segments);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "cannot compare a file with an old one: %s",
                                 strerror(-r));
