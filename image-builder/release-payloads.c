@@ -4,6 +4,7 @@
 #include "file.h"
 #include "payload-make.h"
 #include "pe-image.h"
+#include "pieces-encode.h"
 #include "strv.h"
 #include "verity.h"
 
@@ -170,6 +171,49 @@ static int full_payload(const ReleaseRequest *request, const ImageInfo *info, Im
         return !ret->path || strv_append(files, path) < 0 ? error_oom(error) : 0;
 }
 
+static int make_pieces(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
+                const char *path, PiecesReport *ret, Error *error)
+{
+        _cleanup_free_ char *step = string_format("pieces of %s", image_kind_name(kind));
+        char size_text[SIZE_TEXT_MAX];
+        _cleanup_fd_ int fd = -1;
+        int r = release_open_image(request->folder, info, kind, &fd, error);
+
+        if (r < 0)
+                return r;
+        progress_begin(request->progress, step ? step : "pieces", image_size(info, kind));
+        if (pieces_prove(fd, path, ret, NULL) >= 0) {
+                progress_end(request->progress, "from an earlier run");
+                return 0;
+        }
+        r = pieces_encode(fd, request->threads, path, show_progress, request->progress, ret, error);
+        progress_end(request->progress, r < 0 ? "failed" : size_format(ret->size_bytes, size_text));
+        return r;
+}
+
+/* For hosts without a delta. */
+static int add_pieces(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
+                const char *folder, ManifestImage *ret, char ***files, Error *error)
+{
+        _cleanup_free_ char *path = string_format("%s/%s.pieces", folder, image_kind_name(kind));
+        PiecesReport report;
+        int r = path ? make_pieces(request, info, kind, path, &report, error) : error_oom(error);
+
+        if (r < 0)
+                return r;
+        ret->pieces = calloc(1, sizeof(*ret->pieces));
+        if (!ret->pieces)
+                return error_oom(error);
+        *ret->pieces = (PayloadReference){ .is_full = true,
+                .size_bytes = report.size_bytes,
+                .index_size_bytes = report.index_size_bytes,
+                .memory_bytes = report.memory_bytes,
+                .path = release_pieces_path(info->version, info->architecture, kind) };
+        memcpy(ret->pieces->sha256, report.sha256, SHA256_SIZE);
+        memcpy(ret->pieces->index_sha256, report.index_sha256, SHA256_SIZE);
+        return !ret->pieces->path || strv_append(files, path) < 0 ? error_oom(error) : 0;
+}
+
 int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
                 ManifestImage *ret, char ***ret_files, Error *error)
 {
@@ -189,5 +233,6 @@ int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, 
         if (!ret->payloads)
                 return error_oom(error);
         ret->payload_count = 1;
-        return full_payload(request, info, kind, folder, &ret->payloads[0], ret_files, error);
+        r = full_payload(request, info, kind, folder, &ret->payloads[0], ret_files, error);
+        return r < 0 ? r : add_pieces(request, info, kind, folder, ret, ret_files, error);
 }

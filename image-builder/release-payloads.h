@@ -15,7 +15,7 @@ int release_open_image(const char *folder, const ImageInfo *info, ImageKind kind
 int release_read_signatures(
                 const ReleaseRequest *request, const ImageInfo *info, ImageSignatures *ret, Error *error);
 
-/* Makes, or finds from an earlier run and proves again, the full payload of one image, and describes image
- * and payload for the manifest. *ret_files is a strv of their paths on this machine, in the same order. */
+/* Makes, or finds from an earlier run and proves again, the full payload and the pieces of one image, and
+ * describes them for the manifest. *ret_files is a strv of their paths on this machine: payload, pieces. */
 int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
                 ManifestImage *ret, char ***ret_files, Error *error);

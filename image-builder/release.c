@@ -49,6 +49,11 @@ char *release_payload_path(const char *version, const char *architecture, ImageK
         return string_format("payloads/%s/%s/%s-full.payload", version, architecture, image_kind_name(kind));
 }
 
+char *release_pieces_path(const char *version, const char *architecture, ImageKind kind)
+{
+        return string_format("payloads/%s/%s/%s.pieces", version, architecture, image_kind_name(kind));
+}
+
 /* Reads channels/NAME.json, or begins it when `image_id` says for what. */
 static int open_channel(Publication *publication, const char *image_id, Error *error)
 {
@@ -204,6 +209,13 @@ static int add_payloads(
                 for (size_t i = 0; i < image->payload_count; i++) {
                         int r = repository_add_file(publication->repository, image->payloads[i].path,
                                         files[kind][i], error);
+
+                        if (r < 0)
+                                return r;
+                }
+                if (image->pieces) {
+                        int r = repository_add_file(publication->repository, image->pieces->path,
+                                        files[kind][image->payload_count], error);
 
                         if (r < 0)
                                 return r;

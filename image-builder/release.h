@@ -64,3 +64,4 @@ int release_withdraw(const ReleaseRequest *request, const char *version, const c
 char *release_channel_path(const char *channel);
 char *release_manifest_path(const char *version, const char *architecture);
 char *release_payload_path(const char *version, const char *architecture, ImageKind kind);
+char *release_pieces_path(const char *version, const char *architecture, ImageKind kind);

@@ -58,6 +58,9 @@ Manifest *manifest_free(Manifest *manifest)
                 for (size_t j = 0; j < image->payload_count; j++)
                         free(image->payloads[j].path);
                 free(image->payloads);
+                if (image->pieces)
+                        free(image->pieces->path);
+                free(image->pieces);
                 image_signatures_done(&image->signatures);
         }
         free(manifest->image_id);
@@ -165,6 +168,22 @@ static int get_payloads(const json_t *json, ManifestImage *ret, Error *error)
         return 0;
 }
 
+static int get_pieces(const json_t *json, ManifestImage *ret, Error *error)
+{
+        const json_t *pieces = json_object_get(json, "pieces");
+        int r;
+
+        if (!pieces)
+                return 0;
+        ret->pieces = calloc(1, sizeof(*ret->pieces));
+        if (!ret->pieces)
+                return error_oom(error);
+        r = get_reference(pieces, ret->pieces, error);
+        if (r >= 0 && !ret->pieces->is_full)
+                return refuse(error, "pieces do not start from another release");
+        return r < 0 ? error_prefix(error, r, "pieces") : 0;
+}
+
 static int get_verity(const json_t *json, VerityParameters *ret, Error *error)
 {
         const char *salt;
@@ -207,7 +226,8 @@ static int get_image(const json_t *images, ImageKind kind, ManifestImage *ret, E
         if (ret->size_bytes == 0 || ret->size_bytes > IMAGE_SIZE_MAX ||
                         (kind == IMAGE_ROOT && ret->size_bytes % PAYLOAD_BLOCK_SIZE != 0))
                 return refuse(error, "the image has an impossible size");
-        return get_payloads(json, ret, error);
+        r = get_payloads(json, ret, error);
+        return r < 0 ? r : get_pieces(json, ret, error);
 }
 
 static int get_manifest(const json_t *json, Manifest *ret, Error *error)
@@ -324,8 +344,10 @@ static json_t *image_json(const ManifestImage *image, ImageKind kind)
                 return json_decref(payloads), NULL;
         if (json_object_set_new(json, "payloads", payloads) < 0)
                 return NULL;
-        if (image->signatures.is_known &&
-                        json_object_set_new(json, "secure-boot", image_signatures_json(&image->signatures)) < 0)
+        if (image->pieces && json_object_set_new(json, "pieces", reference_json(image->pieces)) < 0)
+                return NULL;
+        if (image->signatures.is_known && json_object_set_new(json, "secure-boot",
+                                                          image_signatures_json(&image->signatures)) < 0)
                 return NULL;
         return TAKE_PTR(json);
 }

@@ -53,6 +53,7 @@ typedef struct ManifestImage {
         ImageSignatures signatures; /* UKI only: what Secure Boot will judge; older releases do not say */
         PayloadReference *payloads; /* the full one is always there and comes first */
         size_t payload_count;
+        PayloadReference *pieces; /* the same image in pieces (pieces.h); NULL: there are none */
 } ManifestImage;
 
 typedef struct Manifest {

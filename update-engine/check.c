@@ -14,7 +14,7 @@ void check_result_done(CheckResult *result)
         manifest_free(result->manifest);
         free(result->available);
         for (size_t image = 0; image < IMAGE_KIND_MAX; image++)
-                for (size_t i = 0; i < 2; i++)
+                for (size_t i = 0; i < CHECK_PAYLOADS_MAX; i++)
                         free(result->paths[image][i]);
         *result = (CheckResult){ 0 };
 }
@@ -63,9 +63,11 @@ static int locate_payloads(Session *session, const HostFacts *facts, CheckResult
                 const ManifestImage *wanted = &result->manifest->images[image];
                 const PayloadReference *chosen = manifest_choose_payload(wanted, root_hash, uki);
                 size_t count = 0;
-                result->payloads[image][count++] = chosen;
                 if (!chosen->is_full)
-                        result->payloads[image][count++] = &wanted->payloads[0];
+                        result->payloads[image][count++] = chosen;
+                if (wanted->pieces)
+                        result->payloads[image][count++] = wanted->pieces;
+                result->payloads[image][count++] = &wanted->payloads[0];
                 result->payload_counts[image] = count;
                 for (size_t i = 0; i < count; i++) {
                         const PayloadReference *payload = result->payloads[image][i];
@@ -84,9 +86,12 @@ static void drop_payload(CheckResult *result, size_t image)
         const PayloadReference **payloads = result->payloads[image];
         Plan *plan = result->plan;
 
-        plan->fetch_bytes = plan->fetch_bytes - payloads[0]->size_bytes + payloads[1]->size_bytes;
+        const ManifestImage *wanted = &result->manifest->images[image];
+
+        if (payloads[0] != wanted->pieces)
+                plan->fetch_bytes += wanted->payloads[0].size_bytes - payloads[0]->size_bytes;
         if (image == IMAGE_ROOT)
-                plan->is_delta = !payloads[1]->is_full;
+                plan->is_delta = false;
         free(result->paths[image][0]);
         result->payload_counts[image]--;
         for (size_t i = 0; i < result->payload_counts[image]; i++) {

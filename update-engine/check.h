@@ -7,13 +7,16 @@
 #include "plan.h"
 #include "session.h"
 
+#define CHECK_PAYLOADS_MAX 3
+
 typedef struct CheckResult {
         Plan *plan;
         Manifest *manifest; /* NULL unless the plan got as far */
         char *available;    /* the newest release that the channel offers above the running one, or NULL */
-        /* With PLAN_INSTALL, per image: the chosen payload, then the full one when that is another. */
-        const PayloadReference *payloads[IMAGE_KIND_MAX][2]; /* into the manifest */
-        char *paths[IMAGE_KIND_MAX][2];
+        /* With PLAN_INSTALL, per image, in the order in which they are tried: the delta and the pieces where
+         * there are some, and the full payload. */
+        const PayloadReference *payloads[IMAGE_KIND_MAX][CHECK_PAYLOADS_MAX]; /* into the manifest */
+        char *paths[IMAGE_KIND_MAX][CHECK_PAYLOADS_MAX];
         size_t payload_counts[IMAGE_KIND_MAX];
         uint8_t running_uki_sha256[SHA256_SIZE];
         bool has_running_uki;

@@ -109,7 +109,8 @@ static int transfer_image(
         if (new_root)
                 request.sources[PAYLOAD_SOURCE_NEW_ROOT] = *new_root;
         for (size_t i = 0; i < request.payload_count; i++)
-                request.payloads[i] = (TransferPayload){ check->payloads[kind][i], check->paths[kind][i] };
+                request.payloads[i] = (TransferPayload){ check->payloads[kind][i], check->paths[kind][i],
+                        check->payloads[kind][i] == image->pieces };
         operation_enter(install->operation, ENGINE_EVENT_DOWNLOAD, NULL, image->size_bytes);
         int r = transfer_run(install->operation, &request, error);
         return r < 0 ? error_prefix(error, r, "%s image", image_kind_name(kind)) : 0;

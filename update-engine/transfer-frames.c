@@ -31,8 +31,11 @@ int apply_setup_put(Buffer *body, const ApplySetup *setup)
         }
         if (r >= 0)
                 r = frame_put_u64(body, setup->payload_count);
-        for (size_t i = 0; i < setup->payload_count && r >= 0; i++)
-                r = put_expectation(body, &setup->payloads[i]);
+        for (size_t i = 0; i < setup->payload_count && r >= 0; i++) {
+                r = frame_put_u64(body, setup->are_pieces[i]);
+                if (r >= 0)
+                        r = put_expectation(body, &setup->payloads[i]);
+        }
         return r;
 }
 
@@ -82,7 +85,13 @@ int apply_setup_take(Frame *frame, ApplySetup *ret)
         if (r >= 0 && (count == 0 || count > APPLY_PAYLOADS_MAX))
                 r = -EBADMSG;
         for (size_t i = 0; r >= 0 && i < count; i++) {
-                r = take_expectation(frame, &setup.payloads[i]);
+                uint64_t are_pieces;
+                r = frame_take_u64(frame, &are_pieces);
+                if (r >= 0 && (are_pieces > 1 || (are_pieces == 1 && i + 1 == count)))
+                        r = -EBADMSG;
+                setup.are_pieces[i] = r >= 0 && are_pieces == 1;
+                if (r >= 0)
+                        r = take_expectation(frame, &setup.payloads[i]);
                 if (r >= 0 && setup.payloads[i].target_size_bytes != setup.target_size_bytes)
                         r = -EBADMSG;
         }

@@ -6,7 +6,7 @@
 #include "frames.h"
 #include "payload.h"
 
-#define APPLY_PAYLOADS_MAX 2 /* the chosen one, and the full one to fall back on */
+#define APPLY_PAYLOADS_MAX 3 /* a delta, pieces, and the full one to fall back on */
 
 typedef struct ApplySource {
         bool exists;
@@ -18,6 +18,7 @@ typedef struct ApplySetup {
         ApplySource sources[PAYLOAD_SOURCES_MAX];
         size_t payload_count;
         PayloadExpectation payloads[APPLY_PAYLOADS_MAX];
+        bool are_pieces[APPLY_PAYLOADS_MAX]; /* pieces.h, not payload.h; never the last */
 } ApplySetup;
 
 int apply_setup_put(Buffer *body, const ApplySetup *setup);

@@ -80,8 +80,10 @@ static int send_setup(Transfer *transfer, size_t mirror, Error *error)
         _cleanup_buffer_ Buffer apply = BUFFER_WITH_CAP(FRAME_SMALL_MAX),
                                 fetch = BUFFER_WITH_CAP(FETCH_SETUP_MAX);
 
-        for (size_t i = 0; i < request->payload_count; i++)
+        for (size_t i = 0; i < request->payload_count; i++) {
                 setup.payloads[i] = expectation(request->payloads[i].reference, request->target.size_bytes);
+                setup.are_pieces[i] = request->payloads[i].is_pieces;
+        }
         for (size_t i = 0; i < PAYLOAD_SOURCES_MAX; i++) {
                 const Extent *source = &request->sources[i];
                 if (source->fd >= 0)
@@ -105,11 +107,15 @@ static int send_setup(Transfer *transfer, size_t mirror, Error *error)
 static RoleLimits apply_limits(const TransferRequest *request)
 {
         RoleLimits limits = { .file_size_bytes = request->target.offset_bytes + request->target.size_bytes };
+        uint64_t pieces = 0;
         for (size_t i = 0; i < request->payload_count; i++) {
                 const PayloadReference *payload = request->payloads[i].reference;
                 uint64_t memory = payload->memory_bytes + 2 * payload->index_size_bytes + PAYLOAD_GROUP_MAX;
                 limits.memory_bytes = MAX_OF(limits.memory_bytes, memory);
+                /* Groups of the full payload are made while the pieces are at hand. */
+                pieces += request->payloads[i].is_pieces ? payload->memory_bytes : 0;
         }
+        limits.memory_bytes += pieces;
         return limits;
 }
 

@@ -10,12 +10,13 @@
 typedef struct TransferPayload {
         const PayloadReference *reference; /* borrowed */
         const char *download_path;         /* below targets/; borrowed */
+        bool is_pieces;
 } TransferPayload;
 
 typedef struct TransferRequest {
         Extent target;                       /* size_bytes is that of the image; borrowed */
         Extent sources[PAYLOAD_SOURCES_MAX]; /* fd -1: not there; borrowed */
-        TransferPayload payloads[2];         /* the chosen one, and the full one if that is another */
+        TransferPayload payloads[3];         /* the chosen ones in order; the last is the full one */
         size_t payload_count;
 } TransferRequest;
 

@@ -26,7 +26,7 @@ class Published:
     def file(self, part):
         """The only target file with that in its name."""
         found = [os.path.join(folder, name) for folder, _, names in os.walk(self.folder + "/targets") for name in names
-                 if re.search(part, name)]
+                 if re.search(part, os.path.join(folder, name))]
         assert len(found) == 1, found
         return found[0]
 
@@ -43,7 +43,7 @@ def _published(world, *versions):
 
 
 def _update(host):
-    result = host.cli("update", "--wait", "--json")
+    result = host.cli("update", "--wait", "--json", timeout=300)
     assert result.status == 0, result.err + result.out
     return host.status()["progress"]["fetched_bytes"]
 
@@ -72,7 +72,7 @@ def an_interrupted_delta_goes_on(world):
     host = published.host(one, server)
     for _ in range(3):
         host.begin("update")
-        host.wait_state(("downloading", "verifying", "finishing", "ready-to-reboot"), progress=1)
+        host.wait_state(("downloading", "verifying", "finishing", "ready-to-reboot"), seconds=180, progress=1)
         host.kill()
         host.start()
     server.behave()
@@ -90,7 +90,8 @@ def a_damaged_source_costs_a_part_of_the_full_payload(world):
     for at in range(len(damaged) // 3, len(damaged) // 2, 4096):
         damaged[at] ^= 255
     host.write("root-a", bytes(damaged))
-    _update(host)
+    fetched = _update(host)
+    assert fetched < report["root-payload-size"], fetched
     host.assert_installed(two)
 
 
@@ -124,7 +125,7 @@ def a_delta_that_is_wrong_on_the_server_is_done_without(world):
 
 
 @test
-def skipped_versions_have_deltas_or_the_full_payload(world):
+def skipped_versions_have_deltas_or_reuse_what_they_have(world):
     one, four = world.image("1"), world.image("4")
     published = Published(world)
     for version in ("1", "2", "3"):
@@ -136,8 +137,79 @@ def skipped_versions_have_deltas_or_the_full_payload(world):
         host = published.host(image, server)
         plan = host.cli("plan", "--json").json
         assert plan["version"] == "4" and plan["is_delta"] == is_delta, plan
-        _update(host)
+        fetched = _update(host)
+        assert fetched < plan["fetch_bytes"] + 200000 and fetched < report["root-payload-size"] / 2, fetched
         host.assert_installed(four)
+        host.stop()
+
+
+@test
+def what_the_other_slot_still_holds_is_not_fetched(world):
+    """Nothing of the running release is like the new one, but an earlier attempt left nearly all of it, elsewhere."""
+    one, two = world.image("1"), world.image("2")
+    published = Published(world)
+    published.release(one)
+    report = published.release(two, "--deltas", "0")
+    host = published.host(one, world.nginx(published))
+    host.write("root-a", bytes(len(one.root)))
+    host.write("root-b", bytes(3 * 4096) + two.root)
+    fetched = _update(host)
+    assert fetched < report["root-payload-size"] / 4 + report["uki-payload-size"] + 100000, fetched
+    host.assert_installed(two)
+
+
+@test
+def pieces_go_on_where_they_stopped(world):
+    one, two = world.image("1"), world.image("2")
+    published = Published(world)
+    published.release(one)
+    report = published.release(two, "--deltas", "0")
+    server = world.hostile(published)
+    server.rule("/payloads/", servers.slow(300000))
+    host = published.host(one, server)
+    for _ in range(2):
+        host.begin("update")
+        host.wait_state(("downloading", "verifying", "finishing", "ready-to-reboot"), seconds=180, progress=1)
+        host.kill()
+        host.start()
+    server.behave()
+    _update(host)
+    host.assert_installed(two)
+
+
+@test
+def a_host_with_nothing_of_it_takes_the_full_payload(world):
+    one, two = world.image("1"), world.image("2")
+    published = Published(world)
+    published.release(one)
+    report = published.release(two, "--deltas", "0")
+    host = published.host(one, world.nginx(published))
+    host.write("root-a", bytes(len(one.root)))
+    fetched = _update(host)
+    assert fetched < report["root-payload-size"] + report["uki-payload-size"] + 50000, (fetched, report)
+    host.assert_installed(two)
+
+
+@test
+def pieces_that_are_lost_or_wrong_are_done_without(world):
+    one, two = world.image("1"), world.image("2")
+    published = Published(world)
+    published.release(one)
+    published.release(two, "--deltas", "0")
+    path = published.file(r"/2/.*root\.pieces$")
+    for damage in ("lost", "index", "blobs"):
+        with open(path, "rb") as file:
+            data = file.read()
+        server = world.hostile(published)
+        if damage == "lost":
+            server.rule("pieces", servers.status(404))
+        elif damage == "index":
+            server.rule("root.pieces", servers.flip(70))
+        else:
+            server.rule("root.pieces", servers.flip(len(data) - 20000))
+        host = published.host(one, server)
+        _update(host)
+        host.assert_installed(two)
         host.stop()
 
 

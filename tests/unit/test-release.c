@@ -178,7 +178,7 @@ TEST(two_releases_make_a_repository_that_verifies)
         CHECK_OK(release(&place, "1", "stable", &error));
         CHECK_OK(release(&place, "2", "stable", &error));
         CHECK_OK(repository_verify(place.repo, 0, &targets, NULL));
-        CHECK_EQ(targets, 7); /* a channel, and twice a manifest and two payloads */
+        CHECK_EQ(targets, 11); /* a channel, and twice a manifest, and payload and pieces of two images */
         CHECK_OK(read_channel(&place, "stable", &channel));
         CHECK_EQ(channel->release_count, 2);
         CHECK_STR(channel->releases[1].architectures[0], "x86-64");
@@ -202,7 +202,7 @@ TEST(a_release_again_is_nothing_to_do_and_in_another_channel_a_promotion)
         CHECK_EQ(error.code, ERROR_NOTHING_TO_DO);
         CHECK_OK(release(&place, "1", "stable", NULL));
         CHECK_OK(repository_verify(place.repo, 0, &targets, NULL));
-        CHECK_EQ(targets, 5);
+        CHECK_EQ(targets, 7);
         CHECK_OK(read_channel(&place, "stable", &stable));
         CHECK_EQ(stable->release_count, 1);
 }
