@@ -76,6 +76,21 @@ static void emit_allow_unless(Program *program, int number, unsigned argument, u
         emit_return(program, SECCOMP_RET_ALLOW);
 }
 
+/* Allows socket() for these families. For another it fails as on a kernel without it: libraries try a few.
+ */
+static void emit_allow_families(Program *program, const int *families)
+{
+        uint8_t count = 0;
+        while (families[count] >= 0)
+                count++;
+        emit(program, (struct sock_filter)BPF_JUMP(
+                                      BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, (uint8_t)(2 * count + 2)));
+        emit_load(program, ARGUMENT(0));
+        for (uint8_t i = 0; i < count; i++)
+                emit_allow(program, families[i]);
+        emit_return(program, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+}
+
 static void build(Program *program, const ConfineProfile *profile)
 {
         emit_load(program, offsetof(struct seccomp_data, arch));
@@ -88,6 +103,8 @@ static void build(Program *program, const ConfineProfile *profile)
 #endif
         for (const int *call = profile->system_calls; *call >= 0; call++)
                 emit_allow(program, *call);
+        if (profile->socket_families)
+                emit_allow_families(program, profile->socket_families);
         if (profile->may_map_code)
                 emit_allow_unless(program, SYS_mmap, 2, PROT_WRITE | PROT_EXEC, PROT_WRITE | PROT_EXEC);
         else

@@ -10,6 +10,7 @@ typedef struct ConfineProfile {
         const char *name;
         const int *system_calls;       /* allowed whatever their arguments; ends with -1 */
         const char *const *read_paths; /* beneath which files may be read; NULL: no path at all */
+        const int *socket_families;    /* of socket(), which is not listed; ends with -1; NULL: none */
         bool may_start_threads;        /* clone() of threads, never of processes */
         bool may_map_code;             /* mmap() of executable pages that are not writable (NSS modules) */
 } ConfineProfile;

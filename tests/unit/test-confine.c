@@ -65,6 +65,21 @@ static int act_socket(void)
         return socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static int act_local_socket(void)
+{
+        return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int act_raw_socket(void)
+{
+        return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int act_machine_socket(void)
+{
+        return socket(AF_VSOCK, SOCK_STREAM, 0);
+}
+
 static int act_exec(void)
 {
         char *const argv[] = { (char *)"true", NULL };
@@ -143,6 +158,15 @@ TEST(fetch_cannot_leave)
         for (size_t i = 0; i < ELEMENTS(acts) && IS_FILTERED; i++)
                 if (attempt(&confine_fetch, acts[i]) != -SIGSYS)
                         TEST_FAIL("attempt %zu was not killed", i);
+}
+
+TEST(fetch_has_few_kinds_of_sockets)
+{
+        CHECK_EQ(attempt(&confine_fetch, act_local_socket), 0);
+        if (!IS_FILTERED)
+                return;
+        CHECK_EQ(attempt(&confine_fetch, act_raw_socket), 1);
+        CHECK_EQ(attempt(&confine_fetch, act_machine_socket), 1);
 }
 
 /* On kernels with Landlock. */
