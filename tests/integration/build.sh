@@ -135,6 +135,46 @@ for file in root.erofs root.verity uki.efi disk.raw disk.qcow2 image.json; do
         ok $? "built twice, $file is the same" "$work/log"
 done
 
+# ---- signed for Secure Boot ----
+
+esp_of() { # DISK FILE
+        dd if="$1" of="$2" bs=512 skip="$esp_start" count="$esp_size" status=none
+}
+judge "keys for Secure Boot are made" "$program" keys secure-boot "$work/keys"
+sign=(--secure-boot-key "$work/keys/db.pem" --secure-boot-certificate "$work/keys/db.crt" --secure-boot-enroll "$work/keys"
+        --pcr-key "$work/keys/pcr.pem" --set Disk.Formats=raw)
+judge "a signed build" image_build "$work/recipe.conf" -o "$work/signed" --version 1.0 "${sign[@]}"
+esp_of "$work/signed/disk.raw" "$work/esp"
+mcopy -n -i "$work/esp" ::/EFI/BOOT/BOOTX64.EFI "$work/loader.efi" >"$work/log" 2>&1
+if command -v sbverify >/dev/null; then
+        judge "sbverify verifies the kernel image" sbverify --cert "$work/keys/db.crt" "$work/signed/uki.efi"
+        judge "sbverify verifies the boot loader" sbverify --cert "$work/keys/db.crt" "$work/loader.efi"
+else
+        skip 2 "sbsigntool is not installed"
+fi
+mdir -b -i "$work/esp" ::/loader/keys/auto >"$work/log" 2>&1
+[ "$(grep -c '/\(db\|KEK\|PK\)\.auth$' "$work/log")" = 3 ] && mtype -i "$work/esp" ::/loader/loader.conf | grep -q "^secure-boot-enroll force"
+ok $? "the keys wait for firmware in setup mode" "$work/log"
+objcopy --dump-section .pcrsig="$work/pcrsig" --dump-section .pcrpkey="$work/pcrpkey" "$work/signed/uki.efi" /dev/null 2>"$work/log"
+cmp "$work/keys/pcr.pub" "$work/pcrpkey" >>"$work/log" 2>&1 && [ "$(member "$work/pcrsig" 'len(j["sha256"])')" = 3 ]
+ok $? "the kernel image carries the signed policy" "$work/log"
+if [ -x /lib/systemd/systemd-measure ]; then
+        for section in linux osrel cmdline initrd; do
+                objcopy --dump-section ".$section=$work/part.$section" "$work/signed/uki.efi" /dev/null 2>>"$work/log"
+        done
+        /lib/systemd/systemd-measure calculate --bank=sha256 --phase=sysinit --linux="$work/part.linux" --osrel="$work/part.osrel" \
+                --cmdline="$work/part.cmdline" --initrd="$work/part.initrd" --pcrpkey="$work/pcrpkey" 2>>"$work/log" |
+                sed -n 's/^11:sha256=//p' >"$work/register"
+        judge "systemd-measure foretells the same register" "$top/qemu-scripts/pcr-policy.py" "$work/pcrsig" "$work/register"
+else
+        skip 1 "systemd-measure is not installed"
+fi
+cp "$work/signed/uki.efi" "$work/uki.first"
+rm -rf "$work/cache/uki"
+image_build "$work/recipe.conf" -o "$work/signed" --version 1.0 "${sign[@]}" >"$work/log" 2>&1 && cmp "$work/uki.first" "$work/signed/uki.efi" >>"$work/log" 2>&1
+ok $? "signed twice, it is the same" "$work/log"
+rm -rf "$work/signed" "$work/cache/uki"
+
 # ---- interrupted, and at once ----
 
 forget() { rm -rf "$work/cache"/{root,verity,initrd,uki}; }
@@ -202,6 +242,10 @@ fails "an unknown unit" 3 "no-such.service" --set Services.Enable=no-such.servic
 fails "a suite that the mirror does not have" 8 "does it have the suite nosuchsuite" --set Packages.Suites=nosuchsuite
 fails "an engine that is not there" 15 "--engine-root" --engine-root "$work/nothing"
 openssl genpkey -algorithm ed25519 -out "$work/private.pem" 2>/dev/null
+fails "a key without its certificate" 3 "the certificate is not given" --secure-boot-key "$work/keys/db.pem"
+fails "keys to enrol and nothing signed" 3 "nothing is signed" --secure-boot-enroll "$work/keys"
+fails "a certificate of another key" 3 "is not that of the key" --secure-boot-key "$work/keys/KEK.pem" \
+        --secure-boot-certificate "$work/keys/db.crt"
 fails "a private key among the files" 5 "/etc/ours.pem" --set "Content.File=$work/private.pem:/etc/ours.pem"
 
 echo "1..$number"
