@@ -87,6 +87,20 @@ static int find_content(Authenticode *signature)
         return 0;
 }
 
+/* SHA-2 alone. OpenSSL's PKCS7_verify() loses memory over others that it does not know. */
+static bool has_good_digests(const PKCS7_SIGNED *body)
+{
+        int count = sk_X509_ALGOR_num(body->md_algs);
+
+        for (int i = 0; i < count; i++) {
+                int id = OBJ_obj2nid(sk_X509_ALGOR_value(body->md_algs, i)->algorithm);
+
+                if (id != NID_sha256 && id != NID_sha384 && id != NID_sha512)
+                        return false;
+        }
+        return count > 0;
+}
+
 int authenticode_parse(const void *der, size_t size, Authenticode **ret)
 {
         _cleanup_(authenticode_freep) Authenticode *signature = calloc(1, sizeof(*signature));
@@ -103,7 +117,8 @@ int authenticode_parse(const void *der, size_t size, Authenticode **ret)
                 return -EBADMSG;
         if (find_content(signature) < 0 || read_content(signature) < 0)
                 return -EBADMSG;
-        if (sk_X509_num(signature->pkcs7->d.sign->cert) > CERTIFICATES_MAX ||
+        if (!has_good_digests(signature->pkcs7->d.sign) ||
+                        sk_X509_num(signature->pkcs7->d.sign->cert) > CERTIFICATES_MAX ||
                         sk_PKCS7_SIGNER_INFO_num(signature->pkcs7->d.sign->signer_info) != 1)
                 return -EBADMSG;
         *ret = TAKE_PTR(signature);

@@ -5,7 +5,7 @@
  * program (Microsoft, Windows Authenticode Portable Executable Signature Format). It is judged as firmware
  * does (UEFI specification, section 32.5.3): a certificate that the platform trusts must have signed it or
  * be above the one that did; validity periods and key usage do not count, since there is no clock to trust.
- * Only SHA-256 digests of programs are taken.
+ * Only SHA-256 digests of programs are taken, and only SHA-2 in what is signed.
  *
  * The bytes may be anything. */
 
