@@ -322,6 +322,7 @@ PatchFields *patch_fields_free(PatchFields *fields)
                 free(fields->regions[i].marks);
         free(fields->regions);
         free(fields->kallsyms.marks);
+        free(fields->go.marks);
         free(fields->table_starts);
         free(fields->relocated);
         free(fields->symbol_sections);

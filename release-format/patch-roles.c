@@ -2,6 +2,7 @@
 #include "patch-walk.h"
 
 #include "patch-frames.h"
+#include "patch-go.h"
 #include "patch-kallsyms.h"
 
 #include <elf.h>
@@ -35,6 +36,9 @@ static const RoleRow role_rows[PATCH_ROLE_MAX] = {
         [PATCH_ROLE_KALLSYMS_OFFSETS] = { patch_scan_kallsyms_offsets, 4 },
         [PATCH_ROLE_KALLSYMS_RANKS] = { patch_scan_kallsyms_ranks, 3 },
         [PATCH_ROLE_KALLSYMS_NAMES] = { patch_scan_kallsyms_names, 0 },
+        [PATCH_ROLE_GO_HEADER] = { patch_scan_go_header, 72 },
+        [PATCH_ROLE_GO_ENTRIES] = { patch_scan_go_entries, 8 },
+        [PATCH_ROLE_GO_RECORDS] = { patch_scan_go_records, 0 },
         [PATCH_ROLE_BTF_HEADER] = { patch_scan_btf_header, PATCH_BTF_HEADER_SIZE },
         [PATCH_ROLE_BTF] = { patch_scan_btf, 0 },
         [PATCH_ROLE_RELOCATION_LIST] = { patch_scan_relocation_list, 4 },
@@ -49,7 +53,9 @@ uint64_t patch_role_sync(PatchFields *fields, PatchRegion *region, uint64_t offs
 
         if (region->stride > 0)
                 step = region->stride;
-        if (region->role == PATCH_ROLE_EH_FRAME || region->role == PATCH_ROLE_KALLSYMS_NAMES) {
+        if (region->role == PATCH_ROLE_KALLSYMS_NAMES || region->role == PATCH_ROLE_GO_RECORDS)
+                return region->marks ? patch_frames_sync(region, offset) : region->end;
+        if (region->role == PATCH_ROLE_EH_FRAME) {
                 if (!region->marks && patch_frames_mark(fields, region, error) < 0)
                         return UINT64_MAX;
                 return patch_frames_sync(region, offset);
@@ -207,13 +213,23 @@ static void add_btf(PatchFields *fields)
         add_region(fields, btf->types_at, btf->types_end - btf->types_at, PATCH_ROLE_BTF);
 }
 
+static void add_go(PatchFields *fields, const PatchSection *section)
+{
+        PatchGo *go = &fields->go;
+
+        add_region(fields, section->offset, 72, PATCH_ROLE_GO_HEADER);
+        add_region(fields, go->entries_at, go->records_at - go->entries_at, PATCH_ROLE_GO_ENTRIES);
+        add_region(fields, go->records_at, go->end - go->records_at, PATCH_ROLE_GO_RECORDS);
+        fields->regions[fields->region_count - 1].marks = TAKE_PTR(go->marks);
+}
+
 /* Cuts a region out of the one that holds it. There is room for two more. */
 static void carve(PatchFields *fields, uint64_t start, uint64_t size, PatchRole role)
 {
         for (size_t i = 0; i < fields->region_count; i++) {
                 PatchRegion *whole = &fields->regions[i], rest = *whole;
 
-                if (start < whole->start || start + size > whole->end || size == 0)
+                if (start < whole->start || start + size > whole->end || size == 0 || whole->marks)
                         continue;
                 whole->end = start;
                 rest.start = start + size;
@@ -251,6 +267,9 @@ int patch_regions_make(PatchFields *fields, Error *error)
         fields->regions = calloc(elf->by_offset_count + PATCH_REGIONS_BESIDES, sizeof(PatchRegion));
         if (!fields->regions)
                 return error_oom(error);
+        r = elf->type == ET_REL ? 0 : patch_go_prepare(fields, error);
+        if (r < 0)
+                return r;
         add_region(fields, 0, PATCH_ELF_HEADER_SIZE, PATCH_ROLE_ELF_HEADER);
         if (loadable)
                 add_region(fields, elf->programs_at, (uint64_t)elf->program_count * PATCH_ELF_PROGRAM_SIZE,
@@ -269,6 +288,8 @@ int patch_regions_make(PatchFields *fields, Error *error)
                 choose_role(fields, section, &region);
                 if (fields->old_btf.count > 0 && region.section == fields->old_btf.section)
                         add_btf(fields);
+                else if (fields->go.record_size > 0 && region.section == fields->go.section)
+                        add_go(fields, section);
                 else if (region.role != PATCH_ROLE_NONE)
                         fields->regions[fields->region_count++] = region;
         }

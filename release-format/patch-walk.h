@@ -79,6 +79,9 @@ typedef enum PatchRole {
         PATCH_ROLE_KALLSYMS_OFFSETS,
         PATCH_ROLE_KALLSYMS_RANKS,
         PATCH_ROLE_KALLSYMS_NAMES,
+        PATCH_ROLE_GO_HEADER,
+        PATCH_ROLE_GO_ENTRIES,
+        PATCH_ROLE_GO_RECORDS,
         PATCH_ROLE_BTF_HEADER,
         PATCH_ROLE_BTF,
         PATCH_ROLE_CHECKSUMS,
@@ -122,6 +125,15 @@ typedef struct PatchKallsyms {
         uint16_t section;
 } PatchKallsyms;
 
+/* Parts of the table of functions of a program made by Go; see patch-go.c. */
+typedef struct PatchGo {
+        uint64_t text, names, tables, entries; /* addresses that its distances count from */
+        uint64_t entries_at, records_at, end;  /* offsets */
+        uint32_t *marks;                       /* owned; where records begin, see PATCH_MARK_STEP */
+        uint16_t section;
+        uint8_t record_size; /* of the fixed part; 0 when there is no table */
+} PatchGo;
+
 /* How far the last reference of a kind moved, and in which region that was. */
 typedef struct PatchDrift {
         size_t region;
@@ -159,6 +171,7 @@ struct PatchFields {
         uint64_t btf_body_end;     /* offset of its end */
 
         PatchKallsyms kallsyms;
+        PatchGo go;
         PatchToken tokens[PATCH_TOKENS];
         uint64_t pages[32]; /* what ADRP has put into registers of AArch64; 0: nothing */
 
@@ -231,6 +244,9 @@ size_t patch_scan_repeated(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_kallsyms_offsets(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_kallsyms_names(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_kallsyms_ranks(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_go_header(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_go_entries(PatchFields *fields, const PatchScan *scan);
+size_t patch_scan_go_records(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf_header(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_btf(PatchFields *fields, const PatchScan *scan);
 size_t patch_scan_elf_header(PatchFields *fields, const PatchScan *scan);

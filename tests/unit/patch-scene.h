@@ -365,6 +365,58 @@ static inline Scene arm64_scene(void)
         return scene;
 }
 
+/* One record of a function: where it begins, its name, three tables of the program counter and a fourth. */
+static inline void put_go_record(uint8_t *p, uint32_t entry, uint32_t name)
+{
+        write_le32(p, entry);
+        write_le32(p + 4, name);
+        for (uint32_t i = 0; i < 3; i++)
+                write_le32(p + 16 + 4 * (size_t)i, i + 1);
+        write_le32(p + 28, 1);
+        write_le32(p + 44, 4);
+}
+
+/* Two functions, the second behind the gap. */
+static inline void go_file(size_t gap, Buffer *ret)
+{
+        SampleElf elf = sample_elf(ET_EXEC, 0x400000);
+        uint32_t text = sample_section(&elf, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 48 + gap);
+        uint32_t table = sample_section(&elf, ".gopclntab", SHT_PROGBITS, SHF_ALLOC, 72 + 16 + 16 + 96);
+        uint64_t offsets[] = { 72, 72, 72, 80, 88 };
+        uint8_t *p;
+
+        sample_layout(&elf);
+        memset(sample_bytes(&elf, text), 0x90, 48 + gap);
+        p = sample_bytes(&elf, table);
+        write_le32(p, 0xfffffff1);
+        p[6] = 1;
+        p[7] = 8;
+        write_le64(p + 8, 2);
+        write_le64(p + 24, sample_address(&elf, text));
+        for (size_t i = 0; i < ELEMENTS(offsets); i++)
+                write_le64(p + 32 + 8 * i, offsets[i]);
+        memcpy(p + 72, "\0one\0two", 8);
+        write_le32(p + 92, 16);
+        write_le32(p + 96, (uint32_t)(SCENE_HEAD + gap));
+        write_le32(p + 100, 64);
+        put_go_record(p + 104, 0, 1);
+        put_go_record(p + 152, (uint32_t)(SCENE_HEAD + gap), 5);
+        sample_finish(&elf, ret);
+}
+
+static inline Scene go_scene(void)
+{
+        Scene scene = scene_empty();
+        uint64_t cut = 64 + SCENE_HEAD;
+
+        go_file(0, &scene.old_file);
+        go_file(SCENE_GAP, &scene.new_file);
+        scene.segments[0] = scene_behind(&scene, 0, 0, cut);
+        scene.segments[1] = scene_behind(&scene, cut, SCENE_GAP, scene.old_file.size);
+        scene.count = 2;
+        return scene;
+}
+
 static inline Scene module_scene(void)
 {
         Scene scene = scene_empty();

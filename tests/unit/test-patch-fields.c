@@ -116,6 +116,18 @@ TEST(an_aarch64_program_that_moved_is_foretold)
         CHECK(tally_is(&tallies, PATCH_KIND_OPERAND, 4, 4));
 }
 
+TEST(the_functions_of_a_go_program_are_foretold)
+{
+        _cleanup_(scene_done) Scene scene = go_scene();
+        Tallies tallies;
+
+        CHECK_OK(walk(&scene, NULL, &tallies));
+        CHECK(tallies.in_order);
+        CHECK(tally_is(&tallies, PATCH_KIND_POINTER, 6, 0));
+        CHECK(tally_is(&tallies, PATCH_KIND_STRING, 2, 0));
+        CHECK(tally_is(&tallies, PATCH_KIND_RELATIVE, 3 + 1 + 8, 2));
+}
+
 TEST(a_kernel_that_moved_is_foretold)
 {
         _cleanup_(scene_done) Scene scene = kernel_scene();
