@@ -47,6 +47,7 @@ static json_t *describe_progress(const UpdaterProgress *progress)
         put(object, "rate_bytes", number(progress->rate_bytes));
         put(object, "fetched_bytes", number(progress->fetched_bytes));
         put(object, "written_bytes", number(progress->written_bytes));
+        put(object, "full_bytes", number(progress->full_bytes));
         return object;
 }
 
@@ -100,6 +101,7 @@ json_t *describe_plan(const Plan *plan)
         put(object, "from_version", text(plan->from_version));
         put(object, "slot", text(slot_name(plan->slot)));
         put(object, "fetch_bytes", number(plan->fetch_bytes));
+        put(object, "full_bytes", number(plan->full_bytes));
         put(object, "write_bytes", number(plan->write_bytes));
         put(object, "slot_needed_bytes", number(plan->slot_needed_bytes));
         put(object, "slot_size_bytes", number(plan->slot_size_bytes));
@@ -167,6 +169,7 @@ json_t *describe_history(const State *state, size_t count)
                 put(object, "detail", text(entry->detail));
                 put(object, "fetched_bytes", number(entry->fetched_bytes));
                 put(object, "written_bytes", number(entry->written_bytes));
+                put(object, "full_bytes", number(entry->full_bytes));
                 put(object, "seconds", number(entry->seconds));
                 (void)json_array_append_new(array, object);
         }

@@ -50,7 +50,7 @@ static void print_need(const char *label, const json_t *plan, const char *needed
 
 static void print_plan(const json_t *plan)
 {
-        char size[SIZE_TEXT_MAX], when[CLI_TIME_MAX];
+        char size[SIZE_TEXT_MAX], when[CLI_TIME_MAX], saved[CLI_SAVED_MAX];
         const char *version = cli_text(plan, "version"), *notes = cli_text(plan, "notes");
         bool is_install = is_verdict(plan, "install");
 
@@ -63,8 +63,10 @@ static void print_plan(const json_t *plan)
         if (cli_number(plan, "wave_opens"))
                 cli_row("from", "%s", cli_time(cli_number(plan, "wave_opens"), when));
         if (cli_number(plan, "write_bytes")) {
-                cli_row("fetch", "%s, %s", size_format(cli_number(plan, "fetch_bytes"), size),
-                                cli_flag(plan, "is_delta") ? "as a delta" : "in full");
+                cli_row("fetch", "%s%s%s", cli_flag(plan, "is_delta") ? "" : "at most ",
+                                cli_saved(cli_number(plan, "fetch_bytes"), cli_number(plan, "full_bytes"),
+                                                saved),
+                                cli_flag(plan, "is_delta") ? ", as a delta" : ", less what this host has");
                 cli_row("write", "%s", size_format(cli_number(plan, "write_bytes"), size));
                 print_need("slot", plan, "slot_needed_bytes", "slot_size_bytes", "in the slot");
                 print_need("esp", plan, "esp_needed_bytes", "esp_free_bytes", "free");
@@ -113,14 +115,16 @@ int cli_plan(int argc, char **argv)
 
 static void print_news(const json_t *plan)
 {
-        char size[SIZE_TEXT_MAX];
+        char saved[CLI_SAVED_MAX];
 
         if (!is_verdict(plan, "install")) {
                 printf("%s\n", cli_text(plan, "reason"));
                 return;
         }
-        printf("%s is on offer (%s to fetch); this host runs %s.\n", cli_text(plan, "version"),
-                        size_format(cli_number(plan, "fetch_bytes"), size), cli_text(plan, "from_version"));
+        printf("%s is on offer (%s%s to fetch); this host runs %s.\n", cli_text(plan, "version"),
+                        cli_flag(plan, "is_delta") ? "" : "at most ",
+                        cli_saved(cli_number(plan, "fetch_bytes"), cli_number(plan, "full_bytes"), saved),
+                        cli_text(plan, "from_version"));
         cli_hint("`bascule update` installs it, `bascule plan` says more");
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
+#include "file.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -199,6 +201,21 @@ const char *cli_duration(uint64_t seconds, char ret[static CLI_TIME_MAX])
                 (void)snprintf(ret, CLI_TIME_MAX, "%" PRIu64 " h %" PRIu64 " min", hours, minutes % 60);
         else
                 (void)snprintf(ret, CLI_TIME_MAX, "%" PRIu64 " d %" PRIu64 " h", days, hours % 24);
+        return ret;
+}
+
+const char *cli_saved(uint64_t fetched_bytes, uint64_t full_bytes, char ret[static CLI_SAVED_MAX])
+{
+        char fetched[SIZE_TEXT_MAX], full[SIZE_TEXT_MAX];
+        /* Rounded down: nothing is said to be saved whole. */
+        uint64_t percent = fetched_bytes < full_bytes ? (full_bytes - fetched_bytes) / (full_bytes / 100 + 1)
+                                                      : 0;
+
+        if (percent == 0)
+                (void)snprintf(ret, CLI_SAVED_MAX, "%s", size_format(fetched_bytes, fetched));
+        else
+                (void)snprintf(ret, CLI_SAVED_MAX, "%s of %s (%" PRIu64 " %% saved)",
+                                size_format(fetched_bytes, fetched), size_format(full_bytes, full), percent);
         return ret;
 }
 

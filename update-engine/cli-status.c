@@ -117,6 +117,18 @@ static void print_reboot(const json_t *status)
                                 cli_text(status, "other_version"));
 }
 
+/* Of the install that waits for a reboot. */
+static void print_fetched(const json_t *status)
+{
+        const json_t *progress = json_object_get(status, "progress");
+        char saved[CLI_SAVED_MAX];
+
+        if (cli_flag(status, "pending_reboot") && cli_number(progress, "full_bytes") > 0)
+                cli_row("fetched", "%s",
+                                cli_saved(cli_number(progress, "fetched_bytes"),
+                                                cli_number(progress, "full_bytes"), saved));
+}
+
 static void print_ledger(const json_t *ledger)
 {
         size_t index;
@@ -143,6 +155,7 @@ static void print_status(const json_t *status, const json_t *ledger)
         print_other(status);
         print_channel(status);
         print_progress(status);
+        print_fetched(status);
         print_reboot(status);
         if (pinned[0])
                 cli_row("pinned", "to %s; `bascule unpin` follows the channel again", pinned);
@@ -241,14 +254,15 @@ static void print_history(const json_t *history)
 
         json_array_foreach(history, index, entry)
         {
-                char when[CLI_TIME_MAX], detail[512], fetched[SIZE_TEXT_MAX], written[SIZE_TEXT_MAX];
+                char when[CLI_TIME_MAX], detail[512], fetched[CLI_SAVED_MAX], written[SIZE_TEXT_MAX];
                 char took[CLI_TIME_MAX];
 
                 (void)snprintf(detail, sizeof(detail), "%s", cli_text(entry, "detail"));
                 if (cli_number(entry, "written_bytes"))
                         (void)snprintf(detail, sizeof(detail), "%s%s%s fetched, %s written, %s",
                                         cli_text(entry, "detail"), cli_text(entry, "detail")[0] ? "; " : "",
-                                        size_format(cli_number(entry, "fetched_bytes"), fetched),
+                                        cli_saved(cli_number(entry, "fetched_bytes"),
+                                                        cli_number(entry, "full_bytes"), fetched),
                                         size_format(cli_number(entry, "written_bytes"), written),
                                         cli_duration(cli_number(entry, "seconds"), took));
                 cli_table_add(table, (const char *const[]){ cli_time(cli_number(entry, "time"), when),

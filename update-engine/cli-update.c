@@ -37,11 +37,14 @@ static int print_properties(bool json, void (*print)(const json_t *properties), 
                 print(properties);
                 return 0;
         }
-        result = json_pack("{s:s,s:s,s:s,s:b,s:I}", "state", cli_text(properties, "State"),
+        const json_t *progress = json_object_get(properties, "Progress");
+        result = json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I}", "state", cli_text(properties, "State"),
                         "running_version", cli_text(properties, "RunningVersion"), "other_version",
                         cli_text(properties, "OtherVersion"), "pending_reboot",
                         (int)cli_flag(properties, "PendingReboot"), "reboot_at",
-                        (json_int_t)cli_number(properties, "RebootAt"));
+                        (json_int_t)cli_number(properties, "RebootAt"), "fetched_bytes",
+                        (json_int_t)cli_number(progress, "fetched_bytes"), "full_bytes",
+                        (json_int_t)cli_number(progress, "full_bytes"));
         cli_print_json(result);
         return 0;
 }
@@ -49,10 +52,14 @@ static int print_properties(bool json, void (*print)(const json_t *properties), 
 static void print_installed(const json_t *properties)
 {
         uint64_t when = cli_number(properties, "RebootAt");
-        char time_text[CLI_TIME_MAX];
+        const json_t *progress = json_object_get(properties, "Progress");
+        char time_text[CLI_TIME_MAX], saved[CLI_SAVED_MAX];
 
         if (!cli_flag(properties, "PendingReboot"))
                 return;
+        if (cli_number(progress, "full_bytes") > 0)
+                printf("Fetched %s.\n", cli_saved(cli_number(progress, "fetched_bytes"),
+                                                        cli_number(progress, "full_bytes"), saved));
         printf("%s is ready in slot %s and starts at the next boot.\n", cli_text(properties, "OtherVersion"),
                         cli_text(properties, "OtherSlot"));
         if (when)

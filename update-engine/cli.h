@@ -113,6 +113,11 @@ const char *cli_ago(uint64_t seconds, uint64_t now, char ret[static CLI_TIME_MAX
 /* "45 s", "12 min", "3 h 10 min", "2 d 4 h". */
 const char *cli_duration(uint64_t seconds, char ret[static CLI_TIME_MAX]);
 
+#define CLI_SAVED_MAX 128
+/* "4.1 MiB of 104.8 MiB (96 % saved)": what was, or will be, fetched and what the whole would be; without
+ * the latter when nothing is saved. */
+const char *cli_saved(uint64_t fetched_bytes, uint64_t full_bytes, char ret[static CLI_SAVED_MAX]);
+
 typedef enum CliColour { CLI_PLAIN, CLI_GOOD, CLI_WARN, CLI_BAD, CLI_STRONG } CliColour;
 /* Escape sequence that begins a colour, and the one that ends it; "" unless standard output is a terminal
  * that wants colours (NO_COLOR unset, TERM not "dumb"). */

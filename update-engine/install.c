@@ -268,6 +268,7 @@ int install_run(Operation *operation, const HostFacts *facts, const CheckResult 
                 .old_root.fd = -1,
                 .old_uki_fd = -1 };
 
+        operation->progress.full_bytes = check->plan->full_bytes;
         operation_enter(operation, ENGINE_EVENT_PREPARE, check->manifest->version, 0);
         int r = open_extents(&install, error);
         if (r >= 0)

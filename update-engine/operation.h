@@ -14,6 +14,7 @@
 typedef struct OperationProgress {
         uint64_t done_bytes, total_bytes;
         uint64_t fetched_bytes, written_bytes; /* of the whole operation */
+        uint64_t full_bytes;                   /* of an install: what the full payloads would have been */
 } OperationProgress;
 
 /* Everything but `progress` is borrowed and does not change while the operation runs. */

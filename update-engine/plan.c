@@ -339,6 +339,7 @@ int plan_manifest(Plan *plan, const PlanInput *input, const Manifest *manifest, 
         if (!plan->notes)
                 return error_oom(error);
         plan->fetch_bytes = root_payload->size_bytes + uki_payload->size_bytes;
+        plan->full_bytes = root->payloads[0].size_bytes + uki->payloads[0].size_bytes;
         plan->write_bytes = root->size_bytes + tree_bytes + uki->size_bytes;
         plan->memory_bytes = MAX_OF(root_payload->memory_bytes, uki_payload->memory_bytes);
         plan->is_delta = !root_payload->is_full;

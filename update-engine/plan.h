@@ -52,7 +52,9 @@ typedef struct Plan {
                         1]; /* the release chosen, or that would be but for the verdict; may be "" */
         char from_version[VERSION_MAX + 1];
         SlotName slot;        /* that would be written */
-        uint64_t fetch_bytes; /* of payloads, when nothing is there already */
+        uint64_t fetch_bytes; /* of payloads, when nothing is there already; without a delta the most it can
+                                 be */
+        uint64_t full_bytes;  /* what the full payloads would be */
         uint64_t write_bytes; /* slot, its tree, and ESP */
         uint64_t slot_needed_bytes, slot_size_bytes;
         uint64_t esp_needed_bytes, esp_free_bytes;

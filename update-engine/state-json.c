@@ -81,6 +81,8 @@ static int parse_history(State *state, const json_t *item, Error *error)
         if (r >= 0)
                 r = json_get_u64_optional(item, "written", &entry.written_bytes, error);
         if (r >= 0)
+                r = json_get_u64_optional(item, "full", &entry.full_bytes, error);
+        if (r >= 0)
                 r = json_get_u64_optional(item, "seconds", &entry.seconds, error);
         if (r >= 0 && find_name(kind_text, history_name_of, HISTORY_KIND_MAX, &kind) < 0)
                 r = bad_state(error, "an entry of the history is of an unknown kind");
@@ -205,6 +207,7 @@ static json_t *history_to_json(const State *state)
                 failed |= set_number(item, "time", entry->time);
                 failed |= set_number(item, "fetched", entry->fetched_bytes);
                 failed |= set_number(item, "written", entry->written_bytes);
+                failed |= set_number(item, "full", entry->full_bytes);
                 failed |= set_number(item, "seconds", entry->seconds);
                 failed |= json_array_append_new(list, item);
         }

@@ -45,6 +45,7 @@ typedef struct HistoryEntry {
         char from_version[VERSION_MAX + 1];             /* the one that ran; may be "" */
         char *detail;                                   /* one sentence, owned; may be "" */
         uint64_t fetched_bytes, written_bytes, seconds; /* of an install; else 0 */
+        uint64_t full_bytes;                            /* that the full payloads would have been */
 } HistoryEntry;
 
 typedef struct State {

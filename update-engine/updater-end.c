@@ -33,6 +33,7 @@ static void note_install(Updater *updater, const Job *job)
                                                              : HISTORY_INSTALL_FAILED,
                 .fetched_bytes = job->operation.progress.fetched_bytes,
                 .written_bytes = job->operation.progress.written_bytes,
+                .full_bytes = job->operation.progress.full_bytes,
                 .seconds = clock_seconds() - MIN_OF(job->started, clock_seconds()) };
         const char *version = job->check.plan ? job->check.plan->version : "";
         char overrides[OVERRIDES_MAX], detail[OVERRIDES_MAX + ERROR_MESSAGE_MAX];

@@ -96,6 +96,7 @@ void updater_take_progress(Updater *updater, const OperationProgress *news)
         progress->total_bytes = news->total_bytes;
         progress->fetched_bytes = news->fetched_bytes;
         progress->written_bytes = news->written_bytes;
+        progress->full_bytes = news->full_bytes;
 }
 
 static int on_wake(sd_event_source *source, int fd, uint32_t revents, void *data)

@@ -37,6 +37,7 @@ typedef struct UpdaterProgress {
         uint64_t rate_bytes;              /* a second, over the last few seconds */
         uint64_t fetched_bytes;           /* from the network, in the whole operation */
         uint64_t written_bytes;           /* to slot and ESP, in the whole operation */
+        uint64_t full_bytes; /* of the full payloads, of which `fetched_bytes` was enough; 0: no install */
 } UpdaterProgress;
 
 typedef struct UpdaterStatus {

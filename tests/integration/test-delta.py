@@ -57,10 +57,17 @@ def an_update_takes_the_delta(world):
     host = published.host(one, world.nginx(published))
     plan = host.cli("plan", "--json").json
     assert plan["is_delta"] and plan["fetch_bytes"] == delta["download-size"], (plan, delta)
+    assert plan["full_bytes"] == delta["full-download-size"] > plan["fetch_bytes"], (plan, delta)
+    words = host.cli("plan").out
+    assert "% saved), as a delta" in words.replace("\u00a0", " "), words
     before, fetched = host.fingerprint(), _update(host)
     assert fetched < delta["download-size"] + 200000 < report["root-payload-size"], (fetched, delta)
     host.assert_installed(two)
     assert host.fingerprint() == before
+    assert host.status()["progress"]["full_bytes"] == plan["full_bytes"]
+    assert "% saved)" in host.cli("status").out and "% saved)" in host.cli("history").out
+    event = host.cli("history", "--json").json[-1]
+    assert event["full_bytes"] == plan["full_bytes"] > event["fetched_bytes"] == fetched, event
 
 
 @test
