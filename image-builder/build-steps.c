@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
+#include "erofs-reader.h"
 #include "erofs-writer.h"
 #include "file.h"
 #include "process.h"
@@ -123,6 +124,7 @@ static int open_new(const char *path, int *ret, Error *error)
 
 static int write_erofs(Build *build, const char *path, Error *error)
 {
+        _cleanup_erofs_ ErofsImage *previous = NULL;
         _cleanup_erofs_plan_ ErofsPlan *plan = NULL;
         _cleanup_fd_ int fd = -1;
         ErofsOptions options = { .epoch = build->epoch, .label = "root" };
@@ -132,6 +134,10 @@ static int write_erofs(Build *build, const char *path, Error *error)
 
         sha256_of(build->recipe->image_id, strlen(build->recipe->image_id), seed);
         raw_disk_uuid("erofs", seed, options.uuid);
+        r = build->previous_fd >= 0 ? erofs_open(build->previous_fd, &previous, error) : 0;
+        if (r < 0)
+                return error_prefix(error, r, "the previous image");
+        options.previous = previous;
         r = erofs_plan_new(build->composition.tree, &options, &plan, error);
         if (r < 0)
                 return r;

@@ -290,6 +290,7 @@ static void build_done(Build *build)
         cache_close(build->cache);
         progress_free(build->progress);
         fd_close(build->output_fd);
+        fd_close(build->previous_fd);
         free(build->output);
 }
 
@@ -304,6 +305,8 @@ static int run(Build *build, BuildResult *ret, Error *error)
                 r = cache_open(build->options->cache, &build->cache, error);
         if (r >= 0)
                 r = cache_tool_hash(build->tool_hash, error);
+        if (r >= 0)
+                r = build_open_previous(build, error);
         if (r >= 0)
                 r = fetch_releases(build, error);
         make_salt(build);
@@ -327,7 +330,11 @@ static int run(Build *build, BuildResult *ret, Error *error)
 
 int build(const Recipe *recipe, const BuildOptions *options, BuildResult *ret, Error *error)
 {
-        Build state = { .recipe = recipe, .options = options, .output_fd = -1, .progress = progress_new() };
+        Build state = { .recipe = recipe,
+                .options = options,
+                .output_fd = -1,
+                .previous_fd = -1,
+                .progress = progress_new() };
         int r;
 
         for (unsigned step = 0; step < BUILD_STEP_MAX; step++)

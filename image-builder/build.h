@@ -41,6 +41,8 @@ typedef struct BuildOptions {
         const char *cache;       /* NULL: the user's */
         const char *mirror;      /* NULL: the recipe's or apt's */
         const char *engine_root; /* "/" */
+        const char *previous;    /* image, image folder or repository, after whose root image the new one is
+                                    laid out */
 
         /* For Secure Boot; NULL: what the recipe says. */
         const char *secure_boot_key, *secure_boot_certificate, *secure_boot_enroll, *pcr_key;
@@ -86,6 +88,9 @@ typedef struct Build {
         int64_t epoch;
         char tool_hash[SHA256_HEX_SIZE]; /* of this program: another one may make other bytes */
 
+        int previous_fd; /* root image; -1: none */
+        uint8_t previous_sha256[SHA256_SIZE];
+
         CacheKey keys[BUILD_STEP_MAX];
         CacheEntry entries[BUILD_STEP_MAX];
         char *placed[BUILD_STEP_MAX]; /* temporary files in the output folder, to be renamed */
@@ -114,6 +119,8 @@ int build_compose(Build *build, Error *error);
 
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);
+/* Opens what BuildOptions.previous names (build-previous.c). */
+int build_open_previous(Build *build, Error *error);
 int build_initrd(Build *build, const CacheEntry *entry, Error *error);
 int build_uki(Build *build, const CacheEntry *entry, Error *error);
 

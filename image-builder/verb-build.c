@@ -139,6 +139,9 @@ int verb_build(int argc, char **argv)
                                 "Sign what register 11 of a TPM will hold with this RSA key (a file, or a "
                                 "pkcs11: URI)" },
                 PASSPHRASE_OPTIONS(a.build.passphrase),
+                { "previous", 'p', OPTION_STRING, &a.build.previous, "PATH",
+                                "Lay files out as in this image, image folder, or repository's last "
+                                "release" },
                 { "json", 0, OPTION_FLAG, &a.json, NULL, "Print what was made as JSON" },
                 { 0 },
         };

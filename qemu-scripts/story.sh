@@ -45,10 +45,12 @@ story_keys() {
 
 # story_build VERSION RECIPE OPTION...: makes WORK/out-VERSION. Its transcript goes to WORK/build-VERSION.log.
 story_build() {
-        local version=$1 recipe=$2
+        local version=$1 recipe=$2 previous=()
         shift 2
+        # Files keep their places from release to release, so that deltas are small.
+        [ ! -d "$WORK/repo/metadata" ] || previous=(--previous "$WORK/repo")
         image_tool build "$recipe" -o "$WORK/out-$version" --version "$version" --cache "$WORK/cache" \
-                --engine-root "$WORK/stage" "$@" >"$WORK/build-$version.log" 2>&1 ||
+                --engine-root "$WORK/stage" "${previous[@]}" "$@" >"$WORK/build-$version.log" 2>&1 ||
                 { tail -n 30 "$WORK/build-$version.log" >&2 && return 1; }
 }
 
@@ -56,8 +58,8 @@ story_build() {
 story_release() {
         local version=$1
         shift
-        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable --level 3 "$@" \
-                >"$WORK/release-$version.log" 2>&1 ||
+        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable --level 3 \
+                --cache "$WORK/cache" "$@" >"$WORK/release-$version.log" 2>&1 ||
                 { tail -n 30 "$WORK/release-$version.log" >&2 && return 1; }
 }
 
@@ -84,14 +86,15 @@ status_field() {
                 python3 -c "import json, sys; print(json.load(sys.stdin).get('$1', ''))" 2>/dev/null || true
 }
 
-# What `bascule history --json` says of the last install of VERSION: fetched and written bytes, seconds.
+# What `bascule history --json` says of the last install of VERSION: fetched and written bytes, seconds, and the bytes
+# that the full payloads have.
 install_figures() {
         guest bascule history --json 2>/dev/null | python3 -c "
 import json, sys
 h = json.load(sys.stdin)
 h = h.get('history', h) if isinstance(h, dict) else h
 e = [x for x in h if x['kind'] == 'installed' and x['version'] == '$1'][-1]
-print(e['fetched_bytes'], e['written_bytes'], e['seconds'])" 2>/dev/null || echo "0 0 0"
+print(e['fetched_bytes'], e['written_bytes'], e['seconds'], e['full_bytes'])" 2>/dev/null || echo "0 0 0 0"
 }
 
 runs_version() {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
 #include "ceremony.h"
 #include "channel.h"
 #include "file.h"
@@ -37,7 +38,7 @@ static int write_image(const char *folder, const char *name, uint8_t seed, size_
 }
 
 /* An image folder PLACE/VERSION whose content depends on the seed. */
-static int build(const Place *place, const char *version, uint8_t seed)
+static int build_image(const Place *place, const char *version, uint8_t seed)
 {
         _cleanup_free_ char *folder = path_join(place->folder, version),
                             *root = path_join(folder, "root.erofs");
@@ -67,7 +68,8 @@ static int build(const Place *place, const char *version, uint8_t seed)
         return r < 0 ? r : image_info_write(folder, &info, NULL);
 }
 
-/* Like build(), of bytes that do not compress: what is said of `seed` 0, with one block changed for others.
+/* Like build_image(), of bytes that do not compress: what is said of `seed` 0, with one block changed for
+ * others.
  */
 static int build_noise(const Place *place, const char *version, uint8_t seed)
 {
@@ -77,7 +79,7 @@ static int build_noise(const Place *place, const char *version, uint8_t seed)
         _cleanup_free_ uint8_t *data = calloc(1, ROOT_SIZE);
         _cleanup_fd_ int fd = -1;
         uint64_t state = 1;
-        int r = build(place, version, seed);
+        int r = build_image(place, version, seed);
 
         if (r >= 0)
                 r = image_info_read(folder, &info, NULL);
@@ -116,8 +118,8 @@ static int place_make(Place *place)
         if (r >= 0)
                 r = key_ring_load(place->keys, NULL, &place->ring, NULL);
         if (r >= 0)
-                r = build(place, "1", 10);
-        return r < 0 ? r : build(place, "2", 50);
+                r = build_image(place, "1", 10);
+        return r < 0 ? r : build_image(place, "2", 50);
 }
 
 static ReleaseRequest request_for(const Place *place, const char *channel)
@@ -214,7 +216,7 @@ TEST(a_version_is_for_ever)
 
         CHECK_OK(place_make(&place));
         CHECK_OK(release(&place, "1", "stable", NULL));
-        CHECK_OK(build(&place, "1", 99));
+        CHECK_OK(build_image(&place, "1", 99));
         CHECK_EQ(release(&place, "1", "beta", &error), -EEXIST);
         CHECK_EQ(error.code, ERROR_REFUSED);
         CHECK(strstr(error.message, "other content"));
@@ -458,7 +460,7 @@ TEST(deltas_start_from_folders_too_and_only_what_is_smaller_is_published)
         CHECK_EQ(report.delta_count, 1);
         CHECK(report.deltas[0].payload_bytes[IMAGE_ROOT] > 0);
         /* From noise to what compresses to nearly nothing. */
-        CHECK_OK(build(&place, "5", 0));
+        CHECK_OK(build_image(&place, "5", 0));
         CHECK(release_deltas(&place, "5", 0, broken, &unlike) < 0);
         CHECK_OK(release_deltas(&place, "5", 0, from, &unlike));
         CHECK_EQ(unlike.delta_count, 1);
@@ -498,6 +500,58 @@ TEST(a_delta_is_made_once)
         request.folder = root;
         request.delta_count = 2;
         CHECK(release_publish(&request, &again, &error) < 0);
+}
+
+/* Which image a build of that version is laid out after; all zero: none. */
+static int find_previous(const Place *place, const char *version, const char *path, uint8_t ret[SHA256_SIZE])
+{
+        Recipe recipe = {
+                .image_id = (char *)"host", .architecture = (char *)"x86-64", .version = (char *)version
+        };
+        const BuildOptions options = { .previous = path };
+        Build build = { .recipe = &recipe, .options = &options, .previous_fd = -1 };
+        int r = cache_open(place->cache, &build.cache, NULL);
+
+        if (r >= 0)
+                r = build_open_previous(&build, NULL);
+        memcpy(ret, build.previous_sha256, SHA256_SIZE);
+        cache_close(build.cache);
+        (void)fd_close(build.previous_fd);
+        return r;
+}
+
+TEST(a_build_can_follow_an_image_a_folder_or_the_last_release)
+{
+        _cleanup_(place_done) Place place = { 0 };
+        _cleanup_(release_report_done) ReleaseReport one = { 0 }, two = { 0 };
+        _cleanup_(image_info_freep) ImageInfo *first = NULL, *second = NULL;
+        _cleanup_free_ char *folder = NULL, *image = NULL;
+        uint8_t found[SHA256_SIZE], none[SHA256_SIZE] = { 0 };
+
+        CHECK_OK(place_make(&place));
+        CHECK_OK(make_noise(&place));
+        folder = path_join(place.folder, "1");
+        image = path_join(folder, "root.erofs");
+        CHECK_OK(image_info_read(folder, &first, NULL));
+        CHECK_OK(find_previous(&place, "9", NULL, found));
+        CHECK(memcmp(found, none, SHA256_SIZE) == 0);
+        CHECK_OK(find_previous(&place, "9", image, found));
+        CHECK(memcmp(found, first->root_sha256, SHA256_SIZE) == 0);
+        CHECK_OK(find_previous(&place, "9", folder, found));
+        CHECK(memcmp(found, first->root_sha256, SHA256_SIZE) == 0);
+        CHECK_OK(release_deltas(&place, "1", 0, NULL, &one));
+        CHECK_OK(release_deltas(&place, "2", 0, NULL, &two));
+        free(TAKE_PTR(folder));
+        folder = path_join(place.folder, "2");
+        CHECK_OK(image_info_read(folder, &second, NULL));
+        CHECK_OK(find_previous(&place, "3", place.repo, found));
+        CHECK(memcmp(found, second->root_sha256, SHA256_SIZE) == 0);
+        CHECK_OK(find_previous(&place, "2", place.repo, found));
+        CHECK(memcmp(found, first->root_sha256, SHA256_SIZE) == 0);
+        CHECK_OK(find_previous(&place, "1", place.repo, found));
+        CHECK(memcmp(found, none, SHA256_SIZE) == 0);
+        CHECK_EQ(find_previous(&place, "3", place.keys, found), -EINVAL);
+        CHECK(find_previous(&place, "3", "/nonexistent", found) < 0);
 }
 
 TEST_MAIN

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
+#include "file.h"
+#include "output-file.h"
+#include "payload-walk.h"
+#include "release.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int open_file(Build *build, const char *path, Error *error)
+{
+        build->previous_fd = open(path, O_RDONLY | O_CLOEXEC);
+        return build->previous_fd < 0 ? error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path,
+                                                        strerror(errno))
+                                      : 0;
+}
+
+static int open_folder(Build *build, const char *folder, Error *error)
+{
+        _cleanup_(image_info_freep) ImageInfo *info = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r = image_info_read(folder, &info, error);
+
+        if (r < 0)
+                return r;
+        path = path_join(folder, info->root_file);
+        return path ? open_file(build, path, error) : error_oom(error);
+}
+
+/* VERSION of "releases/VERSION/ARCHITECTURE/manifest.json"; -ENOENT for another target. */
+static int parse_path(const char *path, const char *architecture, char ret[static VERSION_MAX + 1])
+{
+        _cleanup_free_ char *wanted = NULL;
+        const char *begin = path + strlen("releases/");
+        size_t length;
+
+        if (strncmp(path, "releases/", strlen("releases/")) != 0)
+                return -ENOENT;
+        length = strcspn(begin, "/");
+        if (length == 0 || length > VERSION_MAX)
+                return -ENOENT;
+        memcpy(ret, begin, length);
+        ret[length] = '\0';
+        wanted = release_manifest_path(ret, architecture);
+        if (!wanted)
+                return -ENOMEM;
+        return strcmp(path, wanted) == 0 ? 0 : -ENOENT;
+}
+
+/* The newest release below this one; "" when there is none. */
+static int find_version(const Build *build, const Repository *repository, char ret[static VERSION_MAX + 1])
+{
+        char version[VERSION_MAX + 1];
+
+        ret[0] = '\0';
+        for (size_t i = 0; i < repository_target_count(repository); i++) {
+                int r = parse_path(repository_target(repository, i)->path, build->recipe->architecture,
+                                version);
+
+                if (r == -ENOMEM)
+                        return r;
+                if (r >= 0 && version_is_valid(version) &&
+                                version_compare(version, build->recipe->version) < 0 &&
+                                (!ret[0] || version_compare(version, ret) > 0))
+                        memcpy(ret, version, sizeof(version));
+        }
+        return 0;
+}
+
+static void show_progress(void *data, uint64_t done_bytes)
+{
+        progress_update(data, done_bytes);
+}
+
+/* Makes the root image of a release again, in a file without a name. */
+static int rebuild(Build *build, const char *payload_path, Error *error)
+{
+        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
+                { -1, 0, 0 } };
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        _cleanup_free_ char *scratch = path_join(cache_folder(build->cache), "previous");
+        _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (!scratch)
+                return error_oom(error);
+        if (fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", payload_path,
+                                strerror(errno));
+        r = payload_file_open(fd, &index, NULL, error);
+        if (r >= 0)
+                r = scratch_file_open(scratch, &build->previous_fd, error);
+        if (r < 0)
+                return r;
+        progress_begin(build->progress, "previous root", payload_target_size_bytes(index));
+        r = payload_file_apply(fd, index, none, build->previous_fd, show_progress, build->progress, error);
+        progress_end(build->progress, r < 0 ? "failed" : "");
+        return r;
+}
+
+static int open_release(Build *build, const Repository *repository, const char *version, Error *error)
+{
+        _cleanup_free_ char *path = release_manifest_path(version, build->recipe->architecture),
+                            *text = NULL, *file = NULL;
+        _cleanup_(manifest_freep) Manifest *manifest = NULL;
+        const RepositoryTarget *target;
+        size_t size;
+        int r = path ? repository_read_target(repository, path, MANIFEST_MAX, &text, &size, error)
+                     : error_oom(error);
+
+        if (r >= 0)
+                r = manifest_parse(text, size, &manifest, error);
+        /* A repository of other images has nothing to follow. */
+        if (r < 0 || strcmp(manifest->image_id, build->recipe->image_id) != 0)
+                return r;
+        target = repository_find_target(repository, manifest->images[IMAGE_ROOT].payloads[0].path);
+        if (!target)
+                return error_set(error, ERROR_CORRUPT, ENOENT,
+                                "the repository does not list the payload of release %s", version);
+        file = path_join(build->options->previous, target->file);
+        return file ? rebuild(build, file, error) : error_oom(error);
+}
+
+static int open_repository(Build *build, Error *error)
+{
+        _cleanup_(repository_freep) Repository *repository = NULL;
+        char version[VERSION_MAX + 1];
+        int r = repository_open(build->options->previous, false, &repository, error);
+
+        if (r < 0)
+                return r;
+        r = find_version(build, repository, version);
+        if (r < 0)
+                return error_oom(error);
+        return version[0] ? open_release(build, repository, version, error) : 0;
+}
+
+static bool has(const char *folder, const char *name)
+{
+        _cleanup_free_ char *path = path_join(folder, name);
+
+        return path && access(path, F_OK) == 0;
+}
+
+int build_open_previous(Build *build, Error *error)
+{
+        const char *path = build->options->previous;
+        struct stat status;
+        uint64_t size = 0;
+        int r = 0;
+
+        if (!path)
+                return 0;
+        if (stat(path, &status) < 0)
+                return error_set(error, ERROR_USAGE, errno, "cannot take the previous image from \"%s\": %s",
+                                path, strerror(errno));
+        if (!S_ISDIR(status.st_mode))
+                r = open_file(build, path, error);
+        else if (has(path, IMAGE_INFO_NAME))
+                r = open_folder(build, path, error);
+        else if (has(path, "metadata"))
+                r = open_repository(build, error);
+        else
+                r = error_set(error, ERROR_USAGE, EINVAL,
+                                "\"%s\" is no image, no folder that `build` made and no repository", path);
+        if (r < 0 || build->previous_fd < 0)
+                return r;
+        r = fd_size(build->previous_fd, &size);
+        if (r >= 0)
+                r = sha256_of_fd(build->previous_fd, 0, size, build->previous_sha256);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read the previous image: %s", strerror(-r))
+                     : 0;
+}
