@@ -53,15 +53,15 @@ int inspect_manifest(const char *path, json_t **ret, Error *error)
                 return r;
         root = &manifest->images[IMAGE_ROOT];
         uki = &manifest->images[IMAGE_UKI];
-        *ret = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:{s:I, s:o, s:o, s:o}, s:{s:I, s:o}, s:o}", "kind",
-                        "release manifest", "id", manifest->image_id, "version", manifest->version,
+        *ret = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:{s:I, s:o, s:o, s:o}, s:{s:I, s:o, s:o}, s:o}",
+                        "kind", "release manifest", "id", manifest->image_id, "version", manifest->version,
                         "architecture", manifest->architecture, "minimum-engine",
                         (json_int_t)manifest->minimum_engine, "notes", manifest->notes, "root", "size",
                         (json_int_t)root->size_bytes, "sha256", inspect_hex(root->sha256, SHA256_SIZE),
                         "verity-root-hash", inspect_hex(root->verity.root_hash, SHA256_SIZE), "verity-salt",
                         inspect_hex(root->verity.salt, root->verity.salt_size), "uki", "size",
                         (json_int_t)uki->size_bytes, "sha256", inspect_hex(uki->sha256, SHA256_SIZE),
-                        "payloads", payloads_json(manifest));
+                        "signed-by", inspect_signers(&uki->signatures), "payloads", payloads_json(manifest));
         return *ret ? 0 : error_oom(error);
 }
 

@@ -36,6 +36,11 @@ static bool is_payload(const char *path, const Start *start)
         return has(start, 0, PAYLOAD_MAGIC, 8);
 }
 
+static bool is_program(const char *path, const Start *start)
+{
+        return has(start, 0, "MZ", 2);
+}
+
 static bool is_root_image(const char *path, const Start *start)
 {
         return has(start, EROFS_MAGIC_AT, EROFS_MAGIC, 4);
@@ -71,6 +76,7 @@ static const FileKind file_kinds[] = {
         { is_payload, inspect_payload },
         { is_root_image, inspect_root_image },
         { is_disk, inspect_disk },
+        { is_program, inspect_program },
         { is_manifest, inspect_manifest },
         { is_channel, inspect_channel },
 };
@@ -112,7 +118,9 @@ int inspect_path(const char *path, json_t **ret, Error *error)
                 if (file_kinds[i].is_it(path, &start))
                         return file_kinds[i].inspect(path, ret, error);
         return error_set(error, ERROR_INCOMPATIBLE, EMEDIUMTYPE,
-                        "\"%s\" is no payload, root image, disk, release manifest or channel of ours", path);
+                        "\"%s\" is no payload, root image, disk, EFI program, release manifest or channel "
+                        "of ours",
+                        path);
 }
 
 json_t *inspect_hex(const uint8_t *data, size_t size)

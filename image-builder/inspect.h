@@ -6,6 +6,7 @@
  * row for each kind in inspect.c. */
 
 #include "error.h"
+#include "image-signatures.h"
 
 #include <jansson.h>
 
@@ -25,6 +26,12 @@ json_t *channel_releases_json(const char *text, size_t size, Error *error);
 int inspect_payload(const char *path, json_t **ret, Error *error);
 int inspect_root_image(const char *path, json_t **ret, Error *error);
 int inspect_disk(const char *path, json_t **ret, Error *error);
+
+/* inspect-program.c: a UKI, or the boot loader */
+int inspect_program(const char *path, json_t **ret, Error *error);
+/* Who signed for Secure Boot, as an array of names, or "unknown"; NULL when out of memory. Names are what
+ * the certificates that came along say: nobody vouches for them here. */
+json_t *inspect_signers(const ImageSignatures *signatures);
 
 /* A string of hexadecimal digits; NULL when out of memory. */
 json_t *inspect_hex(const uint8_t *data, size_t size);

@@ -34,7 +34,7 @@ int verb_inspect(int argc, char **argv)
                 options_print_help(PROGRAM_NAME, "inspect PATH [OPTION...]",
                                 "Explains a repository, an image folder, a release manifest, a channel, a "
                                 "payload, a "
-                                "root image or a disk image.",
+                                "root image, a disk image or an EFI program.",
                                 options);
                 return 0;
         }

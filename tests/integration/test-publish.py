@@ -239,20 +239,24 @@ def inspect_explains_everything(world):
     folder = place.fresh_copy("1")
     bascule_image(world, *place.arguments(folder))
     paths = {"image folder": folder, "repository": place.repo, "root image": folder + "/root.erofs",
-             "payload": folder + "/release/root-full-1.payload"}
+             "payload": folder + "/release/root-full-1.payload", "EFI program": folder + "/image.efi"}
     for base, _, names in os.walk(place.repo + "/targets"):
         for name in names:
             if name.endswith(".manifest.json"):
                 paths["release manifest"] = base + "/" + name
             elif name.endswith(".stable.json"):
                 paths["channel"] = base + "/" + name
-    assert len(paths) == 6, paths
+    assert len(paths) == 7, paths
     for kind, path in paths.items():
         told = json.loads(bascule_image(world, "inspect", path, "--json"))
         assert told["kind"] == kind, (told["kind"], kind)
         words = bascule_image(world, "inspect", path)
         assert words.startswith("kind") and kind in words.splitlines()[0], words
     assert json.loads(bascule_image(world, "inspect", paths["root image"], "--json"))["version"] == "1"
+    program = json.loads(bascule_image(world, "inspect", paths["EFI program"], "--json"))
+    assert program["signed-by"] == [] and len(program["authenticode-sha256"]) == 64, program
+    manifest = json.loads(bascule_image(world, "inspect", paths["release manifest"], "--json"))
+    assert manifest["uki"]["signed-by"] == [], manifest
 
 
 if __name__ == "__main__":
