@@ -9,7 +9,7 @@
 
 /* Of the 60 MiB of a decoder, what the stream itself, unpacking and making it, and the patch may take:
  * leaves room for the streams of a group, its blob and the table. */
-#define MEMORY_MAX (41 * MIB)
+#define MEMORY_MAX (42 * MIB)
 #define RUNS_EXPECTED 20000
 
 static int locate(const ImageFiles *files, const ErofsInode *inode, uint8_t **ret_data, RecompStream *ret,
@@ -58,7 +58,7 @@ static uint64_t plan_memory(RecompPair *pair)
 
         if (recomp > MEMORY_MAX || besides > MEMORY_MAX - recomp)
                 return UINT64_MAX;
-        extra = MIN_OF(pair->old_stream.clear_size_bytes / 8, MEMORY_MAX - recomp - besides);
+        extra = MIN_OF(pair->old_stream.clear_size_bytes / 5, MEMORY_MAX - recomp - besides);
         if (pair->old_stream.coding.codec != RECOMP_LZ4)
                 return recomp;
         pair->old_stream.view_memory_bytes += extra;

@@ -6,8 +6,8 @@
 
 /* Random access to an LZ4 legacy stream. Once it is unpacked from front to back, and at the beginning of
  * each page a mark is left: where the decoder stands, and the history, packed. Any page can then be made
- * from its mark. Since that takes a while, and patches jump to and fro in a program, the leaves of a page
- * (64 KiB) that is made a second time are kept packed, as far as memory goes, the least used ones leaving
+ * from its mark. Since that takes a while, and patches jump to and fro in a program, a leaf (64 KiB of a
+ * page) for which a page is made again is kept packed, as far as memory goes, those used longest ago leaving
  * first; and a few leaves in the clear. */
 
 #define LEAF ((size_t)(64 * KIB))
@@ -18,14 +18,13 @@ typedef struct Mark {
         Lz4State state;
         uint8_t *history; /* packed; NULL where a block begins */
         uint32_t history_size;
-        bool was_made; /* since the stream was scanned */
 } Mark;
 
-/* A leaf that is kept packed. */
+/* A leaf that may be kept packed. */
 typedef struct Leaf {
         uint8_t *packed; /* NULL: it is not */
         uint32_t packed_size, size;
-        uint64_t last_used;
+        uint64_t last_used; /* 0: never */
 } Leaf;
 
 typedef struct Slot {
@@ -215,37 +214,31 @@ static bool drop_leaf(Lz4View *view)
         return true;
 }
 
-/* Keeps the leaves of the page that was made last. */
-static int keep_leaves(Lz4View *view, Error *error)
+/* Keeps a leaf of the page that was made last. Not being able to is no error. */
+static int keep_leaf(Lz4View *view, Leaf *leaf, const uint8_t *bytes, size_t size, Error *error)
 {
-        for (size_t at = 0; at < view->page_size; at += LEAF) {
-                Leaf *leaf = &view->leaves[view->page_number * LEAVES_OF_PAGE + at / LEAF];
-                size_t size = MIN_OF(LEAF, view->page_size - at);
-                uint8_t *packed;
-                uint32_t packed_size;
-                int r;
+        uint8_t *packed;
+        uint32_t packed_size;
+        int r = pack(bytes, size, &packed, &packed_size, error);
 
-                if (leaf->packed)
-                        continue;
-                r = pack(view->page + LZ4_HISTORY + at, size, &packed, &packed_size, error);
-                if (r < 0)
-                        return r;
-                while (view->memory + view->leaves_memory + packed_size > view->memory_max &&
-                                drop_leaf(view))
-                        ;
-                if (view->memory + view->leaves_memory + packed_size > view->memory_max) {
-                        free(packed);
-                        return 0;
-                }
-                *leaf = (Leaf){ packed, packed_size, (uint32_t)size, ++view->clock };
-                view->leaves_memory += packed_size;
+        if (r < 0)
+                return r;
+        while (view->memory + view->leaves_memory + packed_size > view->memory_max && drop_leaf(view))
+                ;
+        if (view->memory + view->leaves_memory + packed_size > view->memory_max) {
+                free(packed);
+                return 0;
         }
+        leaf->packed = packed;
+        leaf->packed_size = packed_size;
+        leaf->size = (uint32_t)size;
+        view->leaves_memory += packed_size;
         return 0;
 }
 
 static int make_page(Lz4View *view, size_t page, Error *error)
 {
-        Mark *mark = &view->marks[page];
+        const Mark *mark = &view->marks[page];
         size_t history = mark->history ? LZ4_HISTORY : 0;
         int r;
 
@@ -258,49 +251,67 @@ static int make_page(Lz4View *view, size_t page, Error *error)
         if (r < 0)
                 return r;
         view->page_number = page;
-        if (mark->was_made)
-                r = keep_leaves(view, error);
-        mark->was_made = true;
-        return r;
+        return 0;
+}
+
+/* Unpacks a leaf that was kept, into the slot used longest ago. */
+static int open_leaf(Lz4View *view, size_t number, Slot *slot, Error *error)
+{
+        const Leaf *leaf = &view->leaves[number];
+
+        slot->leaf = SIZE_MAX;
+        if (LZ4_decompress_safe((const char *)leaf->packed, (char *)slot->bytes, (int)leaf->packed_size,
+                            (int)leaf->size) != (int)leaf->size)
+                return recomp_malformed("lz4", error);
+        *slot = (Slot){ slot->bytes, number, leaf->size, view->clock };
+        return 0;
+}
+
+/* The slot that holds a leaf, or else the one used longest ago. */
+static Slot *find_slot(Lz4View *view, size_t leaf)
+{
+        Slot *oldest = &view->slots[0];
+
+        for (size_t i = 0; i < SLOTS && view->slots[i].bytes; i++) {
+                if (view->slots[i].leaf == leaf)
+                        return &view->slots[i];
+                if (view->slots[i].last_used < oldest->last_used)
+                        oldest = &view->slots[i];
+        }
+        return oldest;
 }
 
 /* Points at a leaf in the clear: in the page made last, in a slot, unpacked into one, or in the page made
- * now. */
+ * now. What is made a second time is kept. */
 static int find_leaf(Lz4View *view, size_t number, const uint8_t **ret, size_t *ret_size, Error *error)
 {
         size_t page = number / LEAVES_OF_PAGE, within = number % LEAVES_OF_PAGE * LEAF;
         Leaf *leaf = &view->leaves[number];
-        Slot *oldest = &view->slots[0];
-        int r;
+        bool was_used = leaf->last_used > 0;
+        int r = 0;
 
         leaf->last_used = ++view->clock;
-        for (size_t i = 0; page != view->page_number && i < SLOTS && view->slots[i].bytes; i++) {
-                Slot *slot = &view->slots[i];
+        if (page != view->page_number) {
+                Slot *slot = find_slot(view, number);
 
+                if (slot->leaf != number && leaf->packed)
+                        r = open_leaf(view, number, slot, error);
+                else if (slot->leaf != number)
+                        r = make_page(view, page, error);
+                if (r < 0)
+                        return r;
                 if (slot->leaf == number) {
                         slot->last_used = view->clock;
                         *ret = slot->bytes;
                         *ret_size = slot->size;
                         return 0;
                 }
-                if (slot->last_used < oldest->last_used)
-                        oldest = slot;
+        } else {
+                was_used = false;
         }
-        if (page != view->page_number && leaf->packed) {
-                if (LZ4_decompress_safe((const char *)leaf->packed, (char *)oldest->bytes,
-                                    (int)leaf->packed_size, (int)leaf->size) != (int)leaf->size)
-                        return recomp_malformed("lz4", error);
-                *oldest = (Slot){ oldest->bytes, number, leaf->size, view->clock };
-                *ret = oldest->bytes;
-                *ret_size = oldest->size;
-                return 0;
-        }
-        r = page == view->page_number ? 0 : make_page(view, page, error);
-        if (r < 0)
-                return r;
         *ret = view->page + LZ4_HISTORY + within;
         *ret_size = view->page_size > within ? MIN_OF(LEAF, view->page_size - within) : 0;
-        return 0;
+        return was_used && *ret_size > 0 ? keep_leaf(view, leaf, *ret, *ret_size, error) : 0;
 }
 
 int lz4_view_read(Lz4View *view, uint64_t offset, void *ret, size_t size, Error *error)
