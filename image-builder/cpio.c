@@ -6,6 +6,11 @@
 
 #define TRAILER "TRAILER!!!"
 
+#define HEADER_SIZE 110
+#define FIELD_MODE 1
+#define FIELD_SIZE 6
+#define FIELD_NAME_SIZE 11
+
 typedef struct Header {
         unsigned mode, links;
         unsigned device_major, device_minor;
@@ -70,6 +75,48 @@ int cpio_add_character_device(CpioWriter *writer, const char *path, unsigned mod
                                         .device_major = major_number,
                                         .device_minor = minor_number },
                         NULL);
+}
+
+/* One of the header's fields: 8 hexadecimal digits. */
+static bool read_field(const uint8_t *header, unsigned number, uint32_t *ret)
+{
+        uint32_t value = 0;
+
+        for (unsigned i = 0; i < 8; i++) {
+                uint8_t c = header[6 + 8 * number + i];
+                uint32_t digit = c >= '0' && c <= '9'   ? c - (uint32_t)'0'
+                                 : c >= 'A' && c <= 'F' ? c - (uint32_t)'A' + 10
+                                 : c >= 'a' && c <= 'f' ? c - (uint32_t)'a' + 10
+                                                        : 16;
+
+                if (digit == 16)
+                        return false;
+                value = value << 4 | digit;
+        }
+        *ret = value;
+        return true;
+}
+
+int cpio_member_at(const uint8_t *data, size_t size, CpioMember *ret)
+{
+        uint32_t mode, file_size, name_size;
+        size_t data_offset;
+
+        if (size < HEADER_SIZE || memcmp(data, "070701", 6) != 0 || !read_field(data, FIELD_MODE, &mode) ||
+                        !read_field(data, FIELD_SIZE, &file_size) ||
+                        !read_field(data, FIELD_NAME_SIZE, &name_size))
+                return 0;
+        if (name_size < 2 || name_size > sizeof(ret->path) || name_size > size - HEADER_SIZE ||
+                        data[HEADER_SIZE + name_size - 1] != 0)
+                return 0;
+        data_offset = (HEADER_SIZE + name_size + CPIO_ALIGNMENT - 1) / CPIO_ALIGNMENT * CPIO_ALIGNMENT;
+        if (data_offset > size || file_size > size - data_offset)
+                return 0;
+        ret->mode = mode;
+        ret->size_bytes = file_size;
+        ret->data_offset = data_offset;
+        memcpy(ret->path, data + HEADER_SIZE, name_size);
+        return 1;
 }
 
 int cpio_finish(CpioWriter *writer)

@@ -23,5 +23,17 @@ int cpio_add_link(CpioWriter *writer, const char *path, const char *target);
 int cpio_add_character_device(CpioWriter *writer, const char *path, unsigned mode, unsigned major_number,
                 unsigned minor_number);
 
+/* A member of an archive as its header tells, for who looks at bytes that may hold one. */
+#define CPIO_ALIGNMENT 4
+typedef struct CpioMember {
+        unsigned mode;
+        uint64_t size_bytes;
+        size_t data_offset; /* from the header's start; the content lies within the bytes */
+        char path[CPIO_PATH_MAX + 1];
+} CpioMember;
+
+/* 1 when a header stands at `data`, else 0. Hostile. */
+int cpio_member_at(const uint8_t *data, size_t size, CpioMember *ret);
+
 /* Writes the trailer and pads to 512 bytes. Nothing can be added afterwards. */
 int cpio_finish(CpioWriter *writer);

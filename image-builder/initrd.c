@@ -7,11 +7,9 @@
 #include "strv.h"
 
 #include <string.h>
-#include <zstd.h>
 
 #define DEPTH_MAX 32
 #define NAME_MAX_BYTES 128
-#define COMPRESSION_LEVEL 19
 
 /* What bascule-init cannot do without; and the software watchdog, for machines that have no other. */
 static const char *const needed_modules[] = { "dm_verity", "erofs", "overlay", "ext4", "efivarfs" };
@@ -194,29 +192,11 @@ static int fill(Tree *tree, const TreeKernel *kernel, char *const *modules, cons
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot make the initrd: %s", strerror(-r)) : 0;
 }
 
-static int compress(const Buffer *archive, Buffer *ret, Error *error)
-{
-        size_t bound = ZSTD_compressBound(archive->size), size;
-        int r = buffer_reserve(ret, bound);
-
-        if (r < 0)
-                return error_set(error, ERROR_FAILED, -r, "cannot compress the initrd: %s", strerror(-r));
-        size = ZSTD_compress(ret->data, bound, archive->data, archive->size, COMPRESSION_LEVEL);
-        if (ZSTD_isError(size))
-                return error_set(error, ERROR_FAILED, EIO, "cannot compress the initrd: %s",
-                                ZSTD_getErrorName(size));
-        ret->size = size;
-        return 0;
-}
-
 int initrd_build(Tree *tree, const TreeKernel *kernel, char *const *modules, const void *init,
                 size_t init_size, Buffer *ret, Error *error)
 {
-        _cleanup_buffer_ Buffer archive = BUFFER_WITH_CAP(INITRD_MAX);
         _cleanup_strv_ char **ordered = NULL;
         int r = initrd_order_modules(tree, kernel, modules, &ordered, error);
 
-        if (r >= 0)
-                r = fill(tree, kernel, ordered, init, init_size, &archive, error);
-        return r < 0 ? r : compress(&archive, ret, error);
+        return r < 0 ? r : fill(tree, kernel, ordered, init, init_size, ret, error);
 }

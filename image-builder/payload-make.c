@@ -14,7 +14,7 @@ static bool has_source(const PayloadInputs *inputs)
         return false;
 }
 
-/* By files where both are EROFS images, else by blocks. */
+/* By files where both are EROFS images, a kernel image by what is in it, all else by blocks. */
 static int match(const PayloadInputs *inputs, uint64_t size, uint64_t group_size, PayloadPlan **ret,
                 Error *error)
 {
@@ -22,6 +22,8 @@ static int match(const PayloadInputs *inputs, uint64_t size, uint64_t group_size
 
         if (inputs->sources[PAYLOAD_SOURCE_OLD_ROOT].fd >= 0)
                 r = payload_match_files(inputs->target_fd, size, inputs->sources, group_size, ret, NULL);
+        if (r == -EBADMSG || r == -EOPNOTSUPP)
+                r = payload_match_uki(inputs->target_fd, size, inputs->sources, group_size, ret, NULL);
         if (r == -EBADMSG || r == -EOPNOTSUPP)
                 r = payload_match_blocks(inputs->target_fd, size, inputs->sources, group_size, ret, error);
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot compare the images: %s", strerror(-r)) : 0;

@@ -20,6 +20,12 @@ int payload_match_full(int target_fd, uint64_t target_size_bytes, uint64_t group
 int payload_match_files(int target_fd, uint64_t target_size_bytes, const PayloadSource *sources,
                 uint64_t group_size_bytes, PayloadPlan **ret, Error *error);
 
+/* The plan of a delta of a kernel image (uki.h): the kernel is in the new root, or its payload is patched in
+ * the clear; files of an initrd that is not packed are in the new root; the rest is compared with the old
+ * image. Without an old image or new root less is found. -EOPNOTSUPP when the target is none. */
+int payload_match_uki(int target_fd, uint64_t target_size_bytes, const PayloadSource *sources,
+                uint64_t group_size_bytes, PayloadPlan **ret, Error *error);
+
 /* The plan of a delta by whole blocks: zeros, blocks that a source has (at the same place of the old root,
  * or anywhere), and frames for the rest, each after a prefix of what the sources have where the rest should
  * be. `sources` has PAYLOAD_SOURCE_TARGET elements, those that are not there with fd -1. Memory: 16 bytes

@@ -10,6 +10,8 @@
 
 /* The Linux/x86 Boot Protocol. */
 #define BOOT_SETUP_SECTORS 0x1f1
+#define BOOT_FLAG_AT 0x1fe
+#define BOOT_FLAG 0xaa55
 #define BOOT_MAGIC_AT 0x202
 #define BOOT_MAGIC "HdrS"
 #define BOOT_VERSION 0x206
@@ -167,6 +169,12 @@ static int locate_kernel(const uint8_t *data, size_t size, RecompStream *ret)
                 return 0;
         ret->offset += start;
         return 1;
+}
+
+bool recomp_is_kernel(const uint8_t *data, size_t size)
+{
+        return size >= BOOT_HEADER_END && read_le16(data + BOOT_FLAG_AT) == BOOT_FLAG &&
+               memcmp(data + BOOT_MAGIC_AT, BOOT_MAGIC, 4) == 0;
 }
 
 bool recomp_may_hold(const uint8_t *head, size_t size)

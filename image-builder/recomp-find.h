@@ -14,6 +14,9 @@ typedef struct RecompStream {
         uint64_t view_memory_bytes; /* what a RecompView of it holds */
 } RecompStream;
 
+/* Whether a Linux kernel (x86 boot protocol) begins here. */
+bool recomp_is_kernel(const uint8_t *data, size_t size);
+
 /* Where in a file a stream lies, and of which codec: sets offset, size and coding.codec. Nothing is unpacked
  * but what it takes to find the end. 1 when there is one, otherwise 0. */
 int recomp_locate(const uint8_t *data, size_t size, RecompStream *ret);

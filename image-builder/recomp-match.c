@@ -12,8 +12,8 @@
 #define MEMORY_MAX (42 * MIB)
 #define RUNS_EXPECTED 20000
 
-static int locate(const ImageFiles *files, const ErofsInode *inode, uint8_t **ret_data, RecompStream *ret,
-                Error *error)
+/* All of a file that is not too large for it; *ret stays NULL for others. */
+static int read_file(const ImageFiles *files, const ErofsInode *inode, uint8_t **ret, Error *error)
 {
         _cleanup_free_ uint8_t *data = NULL;
         int r;
@@ -24,13 +24,9 @@ static int locate(const ImageFiles *files, const ErofsInode *inode, uint8_t **re
         if (!data)
                 return error_oom(error);
         r = erofs_read(files->image, inode, 0, data, inode->size_bytes, error);
-        if (r < 0)
-                return r;
-        if (!recomp_locate(data, inode->size_bytes, ret) || ret->size_bytes < STREAM_MIN ||
-                        ret->offset + ret->size_bytes > inode->data_bytes)
-                return 0;
-        *ret_data = TAKE_PTR(data);
-        return 1;
+        if (r >= 0)
+                *ret = TAKE_PTR(data);
+        return r;
 }
 
 /* Whether a look at the first bytes says that reading the others may be worth it. */
@@ -65,6 +61,33 @@ static uint64_t plan_memory(RecompPair *pair)
         return recomp + extra;
 }
 
+int recomp_match_bytes(const uint8_t *old_data, size_t old_size, const uint8_t *new_data, size_t new_size,
+                RecompPair *ret, Error *error)
+{
+        RecompPair pair;
+        int r;
+
+        if (!recomp_locate(new_data, new_size, &pair.new_stream) ||
+                        !recomp_locate(old_data, old_size, &pair.old_stream) ||
+                        pair.new_stream.size_bytes < STREAM_MIN)
+                return 0;
+        r = recomp_measure(old_data, MEMORY_MAX, &pair.old_stream, error);
+        if (r > 0)
+                r = recomp_prove(new_data, MEMORY_MAX, &pair.new_stream, error);
+        if (r <= 0)
+                return r;
+        pair.memory_bytes = plan_memory(&pair);
+        if (pair.memory_bytes == UINT64_MAX)
+                return 0;
+        *ret = pair;
+        return 1;
+}
+
+static bool is_in_blocks(const ErofsInode *inode, const RecompStream *stream)
+{
+        return stream->offset + stream->size_bytes <= inode->data_bytes;
+}
+
 int recomp_match(const ImageFiles *old_files, const ErofsInode *old_inode, const ImageFiles *new_files,
                 const ErofsInode *new_inode, RecompPair *ret, Error *error)
 {
@@ -74,19 +97,18 @@ int recomp_match(const ImageFiles *old_files, const ErofsInode *old_inode, const
 
         if (r > 0)
                 r = looks_packed(old_files, old_inode, error);
-        if (r > 0)
-                r = locate(new_files, new_inode, &new_data, &pair.new_stream, error);
-        if (r > 0)
-                r = locate(old_files, old_inode, &old_data, &pair.old_stream, error);
-        if (r > 0)
-                r = recomp_measure(old_data, MEMORY_MAX, &pair.old_stream, error);
-        if (r > 0)
-                r = recomp_prove(new_data, MEMORY_MAX, &pair.new_stream, error);
         if (r <= 0)
                 return r;
-        pair.memory_bytes = plan_memory(&pair);
-        if (pair.memory_bytes == UINT64_MAX)
-                return 0;
+        r = read_file(new_files, new_inode, &new_data, error);
+        if (r >= 0)
+                r = read_file(old_files, old_inode, &old_data, error);
+        if (r < 0 || !old_data || !new_data)
+                return r;
+        r = recomp_match_bytes(
+                        old_data, old_inode->size_bytes, new_data, new_inode->size_bytes, &pair, error);
+        if (r <= 0 || !is_in_blocks(old_inode, &pair.old_stream) ||
+                        !is_in_blocks(new_inode, &pair.new_stream))
+                return MIN_OF(r, 0);
         *ret = pair;
         return 1;
 }

@@ -18,6 +18,10 @@ typedef struct RecompPair {
 int recomp_match(const ImageFiles *old_files, const ErofsInode *old_inode, const ImageFiles *new_files,
                 const ErofsInode *new_inode, RecompPair *ret, Error *error);
 
+/* The same of bytes in memory. */
+int recomp_match_bytes(const uint8_t *old_data, size_t old_size, const uint8_t *new_data, size_t new_size,
+                RecompPair *ret, Error *error);
+
 /* Adds the op for the new stream; `old_offset` is where the old one begins in its source. */
 int recomp_add_op(PlanGroup *group, const RecompPair *pair, uint8_t source, uint64_t old_offset,
                 const char *name);

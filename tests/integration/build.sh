@@ -106,7 +106,7 @@ ok $? "objdump reads the sections, the kernel last" "$work/sections"
 objcopy --dump-section .cmdline="$work/cmdline" --dump-section .initrd="$work/initrd" "$work/one/uki.efi" /dev/null 2>"$work/log"
 grep -q "bascule.roothash=$root_hash" "$work/cmdline"
 ok $? "the command line carries the root hash" "$work/cmdline"
-zstd -dcq "$work/initrd" 2>"$work/log" | cpio -it --quiet >"$work/listed" 2>>"$work/log"
+cpio -it --quiet <"$work/initrd" >"$work/listed" 2>"$work/log"
 grep -qx init "$work/listed" && grep -q 'dm-verity\.ko' "$work/listed" && grep -qx etc/bascule-initrd/modules "$work/listed"
 ok $? "cpio reads the initrd" "$work/log"
 if command -v sbverify >/dev/null && command -v sbsign >/dev/null; then
