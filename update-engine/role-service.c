@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
-#define READY_MS 120000 /* systemd may have much to start, and roles are idle work */
+#define READY_MS 120000 /* systemd may have much to start */
 #define BODY_MAX (2 * ERROR_MESSAGE_MAX)
 
 /* Room for descriptors or credentials beside a message. */

@@ -40,6 +40,7 @@ static const Role roles[ROLE_NAME_MAX] = {
                         .user = "bascule-apply",
                         .main = apply_main,
                         .confine = &confine_apply,
+                        .is_idle = true,
                         .address_space_bytes = 96 * MIB,
                         .open_files = ROLE_FD_MAX },
 };
@@ -95,7 +96,8 @@ static int set_limits(const Role *role, const RoleLimits *limits)
 static int enter(const Role *role, const RoleLimits *limits, Error *error)
 {
         (void)signal(SIGPIPE, SIG_IGN);
-        be_idle();
+        if (role->is_idle)
+                be_idle();
         int r = drop_user(role);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r,

@@ -27,6 +27,7 @@ typedef struct Role {
         const char *user;  /* sysusers.d name, used when basculed is root */
         int (*main)(void); /* after confinement; exit status */
         const ConfineProfile *confine;
+        bool is_idle;    /* yields to all else; not for who is measured by time, as servers are */
         bool is_service; /* where systemd offers it: started in a unit of its own (role-service.h) */
         uint64_t address_space_bytes; /* of program and libraries; RoleLimits.memory_bytes come on top */
         uint64_t open_files;
@@ -78,7 +79,7 @@ void role_stop(RoleProcess *process);
 /* Waits for the end (it was asked to end, or has closed its socket); one that does not come to it in that
  * time is stopped. 0 when it exited with 0; otherwise -EIO and an Error that names role and signal or
  * status. How a service ended is not known here: that is -EIO, too. */
-#define ROLE_END_MS 60000 /* roles are idle work: on a busy machine even that takes a while */
+#define ROLE_END_MS 60000 /* what decodes is idle work: on a busy machine even that takes a while */
 int role_wait(RoleProcess *process, int timeout_ms, Error *error);
 
 const char *role_name(RoleName role);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that are down, wrong, slow or malicious: a clear sentence, the right code, nothing bootable that should
 not be, and a second run that finishes."""
+import os
 import time
 
 from harness import servers
@@ -199,6 +200,55 @@ def a_server_without_ranges_is_no_harm(world):
 @test
 def endless_redirects_end(world):
     _expect(world, TIMESTAMP, servers.redirect_forever(), {8})
+
+
+def _authority(certificate):
+    return "CertificateAuthorities=%s.crt" % certificate
+
+
+@test
+def https_needs_an_authority_that_vouches(world):
+    """Whether fetch is a child or a service; the certificates are read by basculed, who hands them over."""
+    one, two = world.image("1"), world.image("2")
+    folder = world.new_folder("certificates")
+    ours, other = (servers.make_certificate(os.path.join(folder, name)) for name in ("ours", "other"))
+    for is_service in (False, True):
+        server = world.hostile(world.repository(one, two), ours)
+        host = world.host(one, server.url)
+        arguments = ()
+        if is_service:
+            host.serve_fetch()
+            arguments = ("--fetch-socket", host.fetch_socket)
+        for update in ("", _authority(other)):
+            host.configure(update=update)
+            host.start(*arguments)
+            refused = host.cli("update", "--wait")
+            assert refused.status == 8 and "certificate" in refused.sentence, (refused.status, refused.err)
+            assert not server.requests, "something was asked of a server that nobody vouches for"
+            host.stop()
+        host.assert_not_bootable(two)
+        host.configure(update=_authority(ours))
+        host.start(*arguments)
+        result = host.cli("update", "--wait")
+        assert result.status == 0, result.err
+        host.assert_installed(two)
+        host.stop()
+
+
+@test
+def https_is_not_left_by_a_redirect(world):
+    one, two = world.image("1"), world.image("2")
+    certificate = servers.make_certificate(os.path.join(world.new_folder("certificates"), "ours"))
+    repository = world.repository(one, two)
+    server, plain = world.hostile(repository, certificate), world.hostile(repository)
+    server.rule(".", servers.redirect_to(plain.url))
+    host = world.host(one, server.url)
+    host.configure(update=_authority(certificate))
+    host.start()
+    refused = host.cli("update", "--wait")
+    assert refused.status == 8, (refused.status, refused.err)
+    assert server.requests and not plain.requests, plain.requests
+    host.assert_not_bootable(two)
 
 
 @test

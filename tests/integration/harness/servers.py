@@ -4,6 +4,7 @@ import http.server
 import os
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -213,6 +214,16 @@ def ignore_range():
     return act
 
 
+def redirect_to(base):
+    """Sends to the same path at another address."""
+    def act(handler, found):
+        handler.send_response(302)
+        handler.send_header("Location", base + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+    return act
+
+
 def redirect_forever():
     def act(handler, found):
         handler.send_response(302)
@@ -222,20 +233,34 @@ def redirect_forever():
     return act
 
 
+def make_certificate(path):
+    """One that vouches for itself, for 127.0.0.1: path.crt and path.key."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + ".key", "-out",
+                    path + ".crt"], check=True, capture_output=True)
+    return path
+
+
 class Hostile:
     """Serves a folder, and does what its rules say to the paths that they match."""
 
-    def __init__(self, root):
+    def __init__(self, root, certificate=None):
+        """`certificate` is a path without ".crt" and ".key"; with it the server speaks TLS."""
         self.root, self.rules, self.requests, self.stopped = root, [], [], threading.Event()
+        self.scheme = "https" if certificate else "http"
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.server.hostile = self
         self.server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate + ".crt", certificate + ".key")
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.server.server_address[1]
+        return "%s://127.0.0.1:%d" % (self.scheme, self.server.server_address[1])
 
     def rule(self, pattern, act, times=None):
         self.rules.append(Rule(pattern, act, times))

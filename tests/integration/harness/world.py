@@ -92,8 +92,8 @@ class World:
     def nginx(self, repository):
         return self._server(Nginx(self.new_folder("nginx"), repository.folder))
 
-    def hostile(self, repository):
-        return self._server(Hostile(repository.folder))
+    def hostile(self, repository, certificate=None):
+        return self._server(Hostile(repository.folder, certificate))
 
     def _server(self, server):
         self.servers.append(server)
