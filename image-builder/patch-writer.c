@@ -223,6 +223,12 @@ int patch_writer_add(PatchWriter *writer, const PatchInput *input, PatchPlan *re
         return r;
 }
 
+void patch_writer_sizes(const PatchWriter *writer, uint64_t ret[static PAYLOAD_STREAMS_MAX])
+{
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++)
+                ret[i] = writer->streams.streams[i].size;
+}
+
 int patch_writer_finish(PatchWriter *writer, Buffer *blob, StreamSizes *ret, Error *error)
 {
         int r = stream_writer_finish(&writer->streams, blob, ret, error);

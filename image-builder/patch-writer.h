@@ -31,5 +31,8 @@ int patch_writer_add(PatchWriter *writer, const PatchInput *input, PatchPlan *re
 /* Whether anything was added since the last finish. */
 bool patch_writer_is_used(const PatchWriter *writer);
 
+/* Bytes of each stream so far. */
+void patch_writer_sizes(const PatchWriter *writer, uint64_t ret[static PAYLOAD_STREAMS_MAX]);
+
 /* Appends the streams to the blob and begins the next group. */
 int patch_writer_finish(PatchWriter *writer, Buffer *blob, StreamSizes *ret, Error *error);

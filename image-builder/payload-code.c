@@ -219,6 +219,7 @@ void coded_group_done(CodedGroup *coded)
 {
         buffer_done(&coded->blob);
         buffer_done(&coded->ops);
+        cost_list_done(&coded->costs);
 }
 
 int payload_coder_new(const PayloadInputs *inputs, const PayloadPlan *plan, PayloadCoder **ret, Error *error)
@@ -322,16 +323,32 @@ int payload_coder_zstd(PayloadCoder *coder, const uint8_t *data, size_t size, co
         return 0;
 }
 
+static int note_cost(PayloadCoder *coder, const PlanOp *op, uint64_t blob_bytes, const uint64_t *before,
+                CodedGroup *ret, Error *error)
+{
+        OpCost cost = { .name = op->name,
+                .number = op->number,
+                .target_bytes = op->target_size_bytes,
+                .blob_bytes = blob_bytes };
+
+        patch_writer_sizes(coder->patches, cost.stream_bytes);
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++)
+                cost.stream_bytes[i] -= before[i];
+        return cost_list_add(&ret->costs, &cost) < 0 ? error_oom(error) : 0;
+}
+
 static int code_op(PayloadCoder *coder, PayloadOpCursor *cursor, const PlanOp *plan, uint64_t target_offset,
                 CodedGroup *ret, Error *error)
 {
         _cleanup_free_ PayloadOp *coded = calloc(1, sizeof(*coded));
+        uint64_t streams_before[PAYLOAD_STREAMS_MAX];
         size_t before = ret->blob.size;
         const PayloadCodec *codec;
         PlanOp op = *plan;
 
         if (!coded)
                 return error_oom(error);
+        patch_writer_sizes(coder->patches, streams_before);
         if (coders[op.number].code) {
                 int r = coders[op.number].code(coder, &op, coder->target + target_offset, &ret->blob, error);
 
@@ -354,9 +371,9 @@ static int code_op(PayloadCoder *coder, PayloadOpCursor *cursor, const PlanOp *p
                 ret->sources |= 1U << op.ranges[i].source;
         if (op.number == PAYLOAD_OP_SAME)
                 ret->sources |= 1U << PAYLOAD_SOURCE_OLD_ROOT;
-        ret->target_bytes[op.number] += op.target_size_bytes;
-        ret->blob_bytes[op.number] += coded->blob_size_bytes;
-        return payload_op_append(cursor, coded, &ret->ops) < 0 ? error_oom(error) : 0;
+        if (payload_op_append(cursor, coded, &ret->ops) < 0)
+                return error_oom(error);
+        return note_cost(coder, &op, coded->blob_size_bytes, streams_before, ret, error);
 }
 
 int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *ret, Error *error)
@@ -378,8 +395,7 @@ int payload_coder_run(PayloadCoder *coder, const PlanGroup *group, CodedGroup *r
         ret->stream_sizes = (StreamSizes){ 0 };
         coder->group_offset = group->target_offset;
         ret->sources = 0;
-        memset(ret->target_bytes, 0, sizeof(ret->target_bytes));
-        memset(ret->blob_bytes, 0, sizeof(ret->blob_bytes));
+        ret->costs.count = 0;
         payload_op_cursor_init(&cursor, NULL, 0, group->target_offset);
         for (size_t i = 0; i < group->op_count; i++) {
                 r = code_op(coder, &cursor, &group->ops[i], done, ret, error);

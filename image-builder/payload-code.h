@@ -5,6 +5,7 @@
  * PayloadCoder belongs to one thread; what it makes of a group depends on nothing but the plan, the
  * bytes and the level. */
 
+#include "payload-cost.h"
 #include "payload-plan.h"
 #include "stream-writer.h"
 
@@ -26,7 +27,7 @@ typedef struct CodedGroup {
         unsigned sources;     /* that its ops, as they came out, read: bit 1 << PayloadSourceKind */
         bool reads_all;       /* all sources of the plan, besides */
         StreamSizes stream_sizes;
-        uint64_t target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX]; /* by op */
+        CostList costs; /* of its ops, in their order */
 } CodedGroup;
 
 void coded_group_done(CodedGroup *coded);

@@ -66,6 +66,23 @@ static int add_to_table(Encoding *encoding, const CodedGroup *coded)
         return r < 0 ? r : buffer_append(&encoding->ops, coded->ops.data, coded->ops.size);
 }
 
+static void add_costs(PayloadReport *report, const CodedGroup *coded)
+{
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++) {
+                report->streams.full[i] += coded->stream_sizes.full[i];
+                report->streams.stored[i] += coded->stream_sizes.stored[i];
+        }
+        for (size_t i = 0; i < coded->costs.count; i++) {
+                const OpCost *cost = &coded->costs.list[i];
+                uint64_t bytes = cost_of(cost, &coded->stream_sizes);
+
+                report->target_bytes[cost->number] += cost->target_bytes;
+                report->blob_bytes[cost->number] += bytes;
+                if (cost->name)
+                        dearest_files_add(&report->dearest, cost->name, cost->target_bytes, bytes);
+        }
+}
+
 static int consume(void *data, size_t item, Error *error)
 {
         Encoding *encoding = data;
@@ -86,14 +103,7 @@ static int consume(void *data, size_t item, Error *error)
         for (unsigned i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 if (coded->reads_all && encoding->plan->source_size_bytes[i] > 0)
                         encoding->sources |= 1U << i;
-        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++) {
-                encoding->report.streams.full[i] += coded->stream_sizes.full[i];
-                encoding->report.streams.stored[i] += coded->stream_sizes.stored[i];
-        }
-        for (size_t i = 0; i < PAYLOAD_OP_MAX; i++) {
-                encoding->report.target_bytes[i] += coded->target_bytes[i];
-                encoding->report.blob_bytes[i] += coded->blob_bytes[i];
-        }
+        add_costs(&encoding->report, coded);
         if (encoding->progress)
                 encoding->progress(encoding->progress_data,
                                 coded->group.target_offset + coded->group.target_size_bytes);

@@ -21,6 +21,7 @@ typedef struct PayloadReport {
         size_t group_count;
         uint64_t target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX]; /* by op */
         StreamSizes streams;
+        DearestFiles dearest; /* of those that have an op of their own */
 } PayloadReport;
 
 /* Threads: 0 for as many as there are processors. `progress` (may be NULL) counts the target twice: while it

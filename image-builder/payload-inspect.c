@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "payload-inspect.h"
 
+#include "file.h"
 #include "hex.h"
 #include "patch-fields.h"
 #include "payload-op.h"
@@ -13,6 +14,7 @@
 typedef struct Census {
         uint64_t counts[PAYLOAD_OP_MAX], target_bytes[PAYLOAD_OP_MAX], blob_bytes[PAYLOAD_OP_MAX];
         uint64_t read_bytes[PAYLOAD_SOURCES_MAX]; /* by source */
+        StreamSizes streams;
 } Census;
 
 static const char *const source_names[PAYLOAD_SOURCES_MAX] = {
@@ -22,7 +24,41 @@ static const char *const source_names[PAYLOAD_SOURCES_MAX] = {
         [PAYLOAD_SOURCE_TARGET] = "already-written",
 };
 
-static int take_census(const PayloadIndex *index, Census *census, Error *error)
+static void count_op(Census *census, const PayloadOp *op)
+{
+        census->counts[op->number]++;
+        census->target_bytes[op->number] += op->target_size_bytes;
+        census->blob_bytes[op->number] += op->blob_size_bytes;
+        for (size_t i = 0; i < op->range_count; i++)
+                census->read_bytes[op->ranges[i].source] += op->ranges[i].size_bytes;
+}
+
+/* The streams of a group begin at `offset` of its blob. */
+static int count_streams(int fd, const PayloadGroup *group, uint64_t offset, Census *census, Error *error)
+{
+        size_t size = group->blob_size_bytes - offset;
+        _cleanup_(payload_streams_freep) PayloadStreams *streams = NULL;
+        _cleanup_free_ uint8_t *data = malloc(size + 1);
+        uint64_t sizes[PAYLOAD_STREAMS_MAX];
+        int r;
+
+        if (size == 0)
+                return 0;
+        if (!data)
+                return error_oom(error);
+        r = pread_full(fd, data, size, group->blob_offset + offset);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read the payload: %s", strerror(-r));
+        r = payload_streams_new(data, size, &streams, error);
+        if (r < 0)
+                return r;
+        payload_streams_sizes(streams, sizes);
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++)
+                census->streams.stored[i] += sizes[i];
+        return 0;
+}
+
+static int take_census(int fd, const PayloadIndex *index, Census *census, Error *error)
 {
         _cleanup_free_ PayloadOp *op = malloc(sizeof(*op));
 
@@ -33,13 +69,10 @@ static int take_census(const PayloadIndex *index, Census *census, Error *error)
                 int r;
 
                 payload_op_cursor(index, i, &cursor);
-                while ((r = payload_op_next(&cursor, op, error)) > 0) {
-                        census->counts[op->number]++;
-                        census->target_bytes[op->number] += op->target_size_bytes;
-                        census->blob_bytes[op->number] += op->blob_size_bytes;
-                        for (size_t j = 0; j < op->range_count; j++)
-                                census->read_bytes[op->ranges[j].source] += op->ranges[j].size_bytes;
-                }
+                while ((r = payload_op_next(&cursor, op, error)) > 0)
+                        count_op(census, op);
+                if (r >= 0)
+                        r = count_streams(fd, payload_group(index, i), cursor.blob_done, census, error);
                 if (r < 0)
                         return r;
         }
@@ -86,19 +119,37 @@ static const char *const stream_names[PAYLOAD_STREAMS_MAX] = {
         [PAYLOAD_STREAM_FIELDS + PATCH_KIND_REPEATED] = "repeated changes",
 };
 
+json_t *payload_dearest_json(const DearestFiles *dearest)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < DEAREST_FILES && dearest->list[i].name[0] != 0; i++)
+                if (json_array_append_new(
+                                    array, json_pack("{s:s, s:I, s:I}", "file", dearest->list[i].name,
+                                                           "target-bytes",
+                                                           (json_int_t)dearest->list[i].target_bytes,
+                                                           "payload-bytes",
+                                                           (json_int_t)dearest->list[i].payload_bytes)) < 0)
+                        return json_decref(array), NULL;
+        return array;
+}
+
 json_t *payload_streams_json(const StreamSizes *sizes)
 {
         json_t *array = json_array();
 
-        for (size_t i = 0; array && i < PAYLOAD_STREAMS_MAX; i++)
-                if (sizes->stored[i] > 0 &&
-                                json_array_append_new(array,
-                                                json_pack("{s:s, s:I, s:I}", "stream",
-                                                                stream_names[i] ? stream_names[i] : "?",
-                                                                "bytes", (json_int_t)sizes->full[i],
-                                                                "payload-bytes",
-                                                                (json_int_t)sizes->stored[i])) < 0)
+        for (size_t i = 0; array && i < PAYLOAD_STREAMS_MAX; i++) {
+                json_t *row;
+
+                if (sizes->stored[i] == 0)
+                        continue;
+                row = json_pack("{s:s, s:I}", "stream", stream_names[i] ? stream_names[i] : "unknown",
+                                "payload-bytes", (json_int_t)sizes->stored[i]);
+                if (row && sizes->full[i] > 0)
+                        (void)json_object_set_new(row, "bytes", json_integer((json_int_t)sizes->full[i]));
+                if (json_array_append_new(array, row) < 0)
                         return json_decref(array), NULL;
+        }
         return array;
 }
 
@@ -162,19 +213,19 @@ int payload_inspect(int fd, json_t **ret, Error *error)
         int r = payload_file_open(fd, &index, &expectation, error);
 
         if (r >= 0)
-                r = take_census(index, &census, error);
+                r = take_census(fd, index, &census, error);
         if (r < 0)
                 return r;
         header = payload_index_header(index);
         hex_encode(expectation.index_sha256, SHA256_SIZE, sha256);
-        *ret = json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "kind", "payload",
+        *ret = json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "kind", "payload",
                         "full", (payload_sources(index) & ~(1U << PAYLOAD_SOURCE_TARGET)) == 0,
                         "target-size", (json_int_t)header->target_size_bytes, "payload-size",
                         (json_int_t)header->payload_size_bytes, "index-size",
                         (json_int_t)header->index_size_bytes, "index-sha256", sha256, "decoder-memory",
                         (json_int_t)header->memory_bytes, "groups", (json_int_t)header->group_count,
                         "sources", sources_json(index, &census), "ops",
-                        payload_ops_json(census.counts, census.target_bytes, census.blob_bytes),
-                        "dearest-groups", dearest_json(index));
+                        payload_ops_json(census.counts, census.target_bytes, census.blob_bytes), "streams",
+                        payload_streams_json(&census.streams), "dearest-groups", dearest_json(index));
         return *ret ? 0 : error_oom(error);
 }

@@ -4,12 +4,15 @@
 /* What a payload file holds, as JSON: sizes, sources, bytes by op and the groups that cost most. */
 
 #include "error.h"
-#include "stream-writer.h"
+#include "payload-cost.h"
 
 #include <jansson.h>
 
-/* The file may be hostile; nothing of it is decoded but its index. */
+/* The file may be hostile; nothing of it is decoded but its index and where streams lie. */
 int payload_inspect(int fd, json_t **ret, Error *error);
+
+/* The files that cost most, as a table; NULL when out of memory. */
+json_t *payload_dearest_json(const DearestFiles *dearest);
 
 /* Bytes of solid streams by kind, as a table; NULL when out of memory. */
 json_t *payload_streams_json(const StreamSizes *sizes);

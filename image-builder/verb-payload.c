@@ -64,13 +64,14 @@ static void show_progress(void *data, uint64_t done_bytes)
 
 static int print_report(const PayloadReport *report, bool json, Error *error)
 {
-        _cleanup_json_ json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "target-size",
+        _cleanup_json_ json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "target-size",
                         (json_int_t)report->target_size_bytes, "payload-size",
                         (json_int_t)report->size_bytes, "index-size", (json_int_t)report->index_size_bytes,
                         "decoder-memory", (json_int_t)report->memory_bytes, "groups",
                         (json_int_t)report->group_count, "ops",
                         payload_ops_json(NULL, report->target_bytes, report->blob_bytes), "streams",
-                        payload_streams_json(&report->streams));
+                        payload_streams_json(&report->streams), "dearest-files",
+                        payload_dearest_json(&report->dearest));
 
         if (!object)
                 return error_oom(error);

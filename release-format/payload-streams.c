@@ -11,6 +11,7 @@
 
 typedef struct Stream {
         uint8_t coding;
+        uint64_t stored_bytes;
         const uint8_t *plain; /* what is left of a plain stream */
         size_t plain_left;
         lzma_stream lzma;
@@ -115,6 +116,7 @@ static int place_streams(PayloadStreams *streams, ByteReader *reader, const uint
                         continue;
                 if (reader_bytes(reader, sizes[i], &bytes) < 0)
                         return malformed(error, "a stream is cut off");
+                stream->stored_bytes = sizes[i];
                 if (stream->coding == PAYLOAD_CODING_PLAIN) {
                         stream->plain = bytes;
                         stream->plain_left = sizes[i];
@@ -149,6 +151,12 @@ int payload_streams_new(const uint8_t *data, size_t size, PayloadStreams **ret, 
         if (r >= 0)
                 *ret = TAKE_PTR(streams);
         return r;
+}
+
+void payload_streams_sizes(const PayloadStreams *streams, uint64_t ret[static PAYLOAD_STREAMS_MAX])
+{
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++)
+                ret[i] = streams->streams[i] ? streams->streams[i]->stored_bytes : 0;
 }
 
 /* Unpacks until `size` bytes are at `to` or the stream ends; returns how many came. */

@@ -40,6 +40,9 @@ int payload_streams_new(const uint8_t *data, size_t size, PayloadStreams **ret, 
 PayloadStreams *payload_streams_free(PayloadStreams *streams);
 DEFINE_CLEANUP(PayloadStreams *, payload_streams_free)
 
+/* Bytes of each stream as it is stored; 0 for those that are not there. */
+void payload_streams_sizes(const PayloadStreams *streams, uint64_t ret[static PAYLOAD_STREAMS_MAX]);
+
 /* Exactly `size` bytes of a stream. */
 int payload_stream_read(PayloadStreams *streams, unsigned number, void *ret, size_t size, Error *error);
 int payload_stream_varint(PayloadStreams *streams, unsigned number, uint64_t *ret, Error *error);

@@ -2,8 +2,10 @@
 #include "bytes.h"
 #include "erofs-writer.h"
 #include "file.h"
+#include "json.h"
 #include "ordered-work.h"
 #include "payload-encode.h"
+#include "payload-inspect.h"
 #include "payload-match.h"
 #include "test.h"
 
@@ -298,6 +300,27 @@ static int write_release(unsigned number)
         return r < 0 ? r : TAKE_FD(fd);
 }
 
+/* What `inspect` says that literals cost. */
+static json_int_t inspected_literals(const char *path)
+{
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        _cleanup_json_ json_t *object = NULL;
+        const char *name;
+        json_int_t bytes;
+        json_t *row;
+        size_t i;
+
+        if (payload_inspect(fd, &object, NULL) < 0)
+                return -1;
+        json_array_foreach(json_object_get(object, "streams"), i, row)
+        {
+                if (json_unpack(row, "{s:s, s:I}", "stream", &name, "payload-bytes", &bytes) == 0 &&
+                                strcmp(name, "literals") == 0)
+                        return bytes;
+        }
+        return 0;
+}
+
 TEST(a_delta_between_images_costs_what_changed)
 {
         _cleanup_(payload_plan_freep) PayloadPlan *plan = NULL;
@@ -316,7 +339,11 @@ TEST(a_delta_between_images_costs_what_changed)
         /* Two new files of 700 bytes, and little else. */
         CHECK(report.size_bytes < 3000);
         CHECK(report.target_bytes[PAYLOAD_OP_PATCH_ELF] >= 65536);
+        CHECK_STR(report.dearest.list[0].name, "lib/liba.so.1.3");
+        CHECK(report.dearest.list[0].payload_bytes < 100);
+        CHECK(report.blob_bytes[PAYLOAD_OP_PATCH] > 1400);
         CHECK(report.memory_bytes < 30 * MIB);
+        CHECK(inspected_literals(path) > 1400);
         CHECK_OK(payload_prove(&inputs, path, NULL, NULL, &report, NULL));
         inputs.sources[0].fd = new;
         CHECK(payload_prove(&inputs, path, NULL, NULL, &report, NULL) < 0);
