@@ -7,6 +7,7 @@
 #define PROGRAM_NAME "bascule-image"
 
 int verb_build(int argc, char **argv);
+int verb_diff(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_payload(int argc, char **argv);

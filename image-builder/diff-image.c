@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "diff-image.h"
+
+#include "file.h"
+#include "normalise.h"
+#include "output-file.h"
+#include "payload-walk.h"
+#include "release.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STATUS_MAX (64 * MIB)
+
+void diff_image_close(DiffImage *image)
+{
+        for (size_t i = 0; i < image->count; i++)
+                free(image->entries[i].path);
+        free(image->entries);
+        free(image->version);
+        compose_free_packages(image->packages, image->package_count);
+        manifest_free(image->manifest);
+        erofs_close(image->erofs);
+        (void)fd_close(image->fd);
+        *image = DIFF_IMAGE_CLOSED;
+}
+
+/* ---- where the image comes from ---- */
+
+static int open_path(DiffImage *image, const char *path, Error *error)
+{
+        image->fd = open(path, O_RDONLY | O_CLOEXEC);
+        return image->fd < 0 ? error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path,
+                                               strerror(errno))
+                             : 0;
+}
+
+static int open_folder(DiffImage *image, const char *folder, Error *error)
+{
+        _cleanup_(image_info_freep) ImageInfo *info = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r = image_info_read(folder, &info, error);
+
+        if (r < 0)
+                return r;
+        path = path_join(folder, info->root_file);
+        image->version = strdup(info->version);
+        return path && image->version ? open_path(image, path, error) : error_oom(error);
+}
+
+static int rebuild(DiffImage *image, const char *payload_path, Error *error)
+{
+        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
+                { -1, 0, 0 } };
+        const char *folder = getenv("TMPDIR");
+        _cleanup_free_ char *scratch =
+                        path_join(folder && folder[0] == '/' ? folder : "/var/tmp", "bascule-diff");
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (!scratch)
+                return error_oom(error);
+        if (fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", payload_path,
+                                strerror(errno));
+        r = payload_file_open(fd, &index, NULL, error);
+        if (r >= 0)
+                r = scratch_file_open(scratch, &image->fd, error);
+        return r < 0 ? r : payload_file_apply(fd, index, none, image->fd, NULL, NULL, error);
+}
+
+static int open_release(DiffImage *image, const char *folder, const char *version, const char *architecture,
+                Error *error)
+{
+        _cleanup_(repository_freep) Repository *repository = NULL;
+        _cleanup_free_ char *path = release_manifest_path(version, architecture), *text = NULL, *file = NULL;
+        const RepositoryTarget *target;
+        size_t size;
+        int r = path ? repository_open(folder, false, &repository, error) : error_oom(error);
+
+        if (r >= 0)
+                r = repository_read_target(repository, path, MANIFEST_MAX, &text, &size, error);
+        if (r >= 0)
+                r = manifest_parse(text, size, &image->manifest, error);
+        if (r < 0)
+                return r;
+        target = repository_find_target(repository, image->manifest->images[IMAGE_ROOT].payloads[0].path);
+        if (!target)
+                return error_set(error, ERROR_CORRUPT, ENOENT,
+                                "the repository does not list the payload of release %s", version);
+        image->version = strdup(version);
+        file = path_join(folder, target->file);
+        return file && image->version ? rebuild(image, file, error) : error_oom(error);
+}
+
+static int open_source(DiffImage *image, const char *name, const char *repository, const char *architecture,
+                Error *error)
+{
+        struct stat status;
+
+        if (stat(name, &status) >= 0)
+                return S_ISDIR(status.st_mode) ? open_folder(image, name, error)
+                                               : open_path(image, name, error);
+        if (repository)
+                return open_release(image, repository, name, architecture, error);
+        return error_set(error, ERROR_USAGE, ENOENT,
+                        "there is no \"%s\"; to name a release, say which repository (--repo DIR)", name);
+}
+
+/* ---- what it holds ---- */
+
+static int visit(const char *path, const ErofsInode *inode, void *data, Error *error)
+{
+        DiffImage *image = data;
+        char *copy = strdup(path);
+
+        if (image->count == image->capacity) {
+                size_t capacity = image->capacity > 0 ? 2 * image->capacity : 1024;
+                DiffEntry *grown = reallocarray(image->entries, capacity, sizeof(*grown));
+
+                if (grown) {
+                        image->entries = grown;
+                        image->capacity = capacity;
+                }
+        }
+        if (!copy || image->count == image->capacity) {
+                free(copy);
+                return error_oom(error);
+        }
+        image->entries[image->count++] = (DiffEntry){ copy, *inode };
+        return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+        return strcmp(((const DiffEntry *)a)->path, ((const DiffEntry *)b)->path);
+}
+
+const DiffEntry *diff_image_find(const DiffImage *image, const char *path)
+{
+        const DiffEntry wanted = { .path = (char *)path };
+
+        return image->count == 0 ? NULL
+                                 : bsearch(&wanted, image->entries, image->count, sizeof(wanted), by_path);
+}
+
+int diff_image_read(
+                const DiffImage *image, const DiffEntry *entry, size_t cap_bytes, char **ret, Error *error)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (entry->inode.size_bytes > cap_bytes)
+                return error_set(error, ERROR_CORRUPT, E2BIG, "/%s is longer than it may be", entry->path);
+        text = calloc(1, entry->inode.size_bytes + 1);
+        if (!text)
+                return error_oom(error);
+        r = erofs_read(image->erofs, &entry->inode, 0, text, entry->inode.size_bytes, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(text);
+        return r;
+}
+
+static int read_packages(DiffImage *image, Error *error)
+{
+        const DiffEntry *status = diff_image_find(image, NORMALISE_DPKG_PATH "/status");
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (!status)
+                status = diff_image_find(image, "var/lib/dpkg/status");
+        if (!status || !S_ISREG(status->inode.mode))
+                return 0;
+        r = diff_image_read(image, status, STATUS_MAX, &text, error);
+        return r < 0 ? r : compose_parse_packages(text, &image->packages, &image->package_count, error);
+}
+
+int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
+                Error *error)
+{
+        _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED;
+        int r = open_source(&image, name, repository, architecture, error);
+
+        if (r < 0)
+                return r;
+        r = fd_size(image.fd, &image.size_bytes);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read \"%s\": %s", name, strerror(-r));
+        r = erofs_open(image.fd, &image.erofs, error);
+        if (r >= 0)
+                r = erofs_walk(image.erofs, visit, &image, error);
+        if (r < 0)
+                return error_prefix(error, r, "\"%s\"", name);
+        if (image.count > 0)
+                qsort(image.entries, image.count, sizeof(*image.entries), by_path);
+        r = read_packages(&image, error);
+        if (r < 0)
+                return error_prefix(error, r, "\"%s\"", name);
+        *ret = image;
+        image = DIFF_IMAGE_CLOSED;
+        return 0;
+}

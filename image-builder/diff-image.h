@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One side of `bascule-image diff`: a root image and what is known of it, from an image file, from a folder
+ * that `build` made, or from a release in a repository. */
+
+#include "compose.h"
+#include "erofs-reader.h"
+#include "image-info.h"
+
+typedef struct DiffEntry {
+        char *path; /* without a leading slash */
+        ErofsInode inode;
+} DiffEntry;
+
+typedef struct DiffImage {
+        char *version; /* NULL: of an image file */
+        int fd;
+        uint64_t size_bytes;
+        ErofsImage *erofs;
+        DiffEntry *entries; /* by path */
+        size_t count, capacity;
+        ComposePackage *packages; /* by name; as dpkg in the image says */
+        size_t package_count;
+        Manifest *manifest; /* of a release; else NULL */
+} DiffImage;
+
+#define DIFF_IMAGE_CLOSED ((DiffImage){ .fd = -1 })
+
+/* `name` is a path, or with `repository` (else NULL) the version of a release in it for `architecture`,
+ * which is made again of its full payload. */
+int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
+                Error *error);
+void diff_image_close(DiffImage *image);
+#define _cleanup_diff_image_ _cleanup_(diff_image_close)
+
+/* NULL when there is none of that path. */
+const DiffEntry *diff_image_find(const DiffImage *image, const char *path);
+/* A whole file, NUL-terminated, freed by the caller. -E2BIG beyond the cap. */
+int diff_image_read(
+                const DiffImage *image, const DiffEntry *entry, size_t cap_bytes, char **ret, Error *error);
