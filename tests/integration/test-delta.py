@@ -6,7 +6,7 @@ import os
 import re
 
 from harness import servers
-from harness.repository import bascule_image
+from harness.repository import bascule_image, sha256
 from harness.tap import run, test
 
 
@@ -216,6 +216,55 @@ def pieces_that_are_lost_or_wrong_are_done_without(world):
             server.rule("root.pieces", servers.flip(len(data) - 20000))
         host = published.host(one, server)
         _update(host)
+        host.assert_installed(two)
+        host.stop()
+
+
+def _with_delta(world, old, new, bend):
+    """A repository of another producer, whose manifest has a delta of the root image; `bend` changes what it says."""
+    folder = world.new_folder("delta")
+    images = [os.path.join(image.folder, "root.erofs") for image in (old, new)]
+    made = json.loads(bascule_image(world, "payload", "make", images[1], "--from", images[0], "-o", folder + "/delta", "--json"))
+    with open(folder + "/delta", "rb") as file:
+        data = file.read()
+    told = json.loads(bascule_image(world, "payload", "inspect", folder + "/delta", "--json"))
+    reference = {"path": "payloads/2/x86-64/root.delta", "size": len(data), "sha256": sha256(data),
+                 "index-size": told["index-size"], "index-sha256": told["index-sha256"], "memory": made["decoder-memory"],
+                 "from": {"root-hash": old.root_hash.hex(), "uki-sha256": sha256(old.uki)}}
+    bend(reference)
+    repository = world.repository(old)
+    repository.put_target(reference["path"], data)
+    repository.release(new, lambda manifest: manifest["images"]["root"]["payloads"].append(reference))
+    return repository, len(data)
+
+
+@test
+def a_delta_that_asks_for_too_much_memory_is_refused(world):
+    one, two = world.image("1"), world.image("2")
+    # More than any payload may: nothing that says so is believed.
+    repository, _ = _with_delta(world, one, two, lambda delta: delta.update(memory=61 << 20))
+    host = world.host(one, world.nginx(repository).url).start()
+    result = host.cli("update", "--wait", timeout=300)
+    assert result.status == 9 and "memory" in result.sentence, result.err
+    host.assert_not_bootable(two)
+    host.stop()
+    # More than was signed: the delta is not taken, the full payload is.
+    repository, _ = _with_delta(world, one, two, lambda delta: delta.update(memory=delta["memory"] - 1))
+    host = world.host(one, world.nginx(repository).url).start()
+    assert host.cli("plan", "--json").json["is_delta"]
+    _update(host)
+    host.assert_installed(two)
+
+
+@test
+def a_delta_for_newer_engines_is_passed_over(world):
+    one, two = world.image("1"), world.image("2")
+    for level, is_delta in ((1, True), (1000, False)):
+        repository, size = _with_delta(world, one, two, lambda delta, level=level: delta.update({"minimum-engine": level}))
+        host = world.host(one, world.nginx(repository).url).start()
+        assert host.cli("plan", "--json").json["is_delta"] == is_delta
+        fetched = _update(host)
+        assert (fetched < size + len(two.uki) + 100000) == is_delta, fetched
         host.assert_installed(two)
         host.stop()
 
