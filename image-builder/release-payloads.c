@@ -234,5 +234,7 @@ int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, 
                 return error_oom(error);
         ret->payload_count = 1;
         r = full_payload(request, info, kind, folder, &ret->payloads[0], ret_files, error);
-        return r < 0 ? r : add_pieces(request, info, kind, folder, ret, ret_files, error);
+        return r < 0 || request->has_no_pieces
+                               ? r
+                               : add_pieces(request, info, kind, folder, ret, ret_files, error);
 }

@@ -25,6 +25,7 @@ typedef struct ReleaseRequest {
         const char *notes; /* text for the manifest; NULL: none, or if the version was published before, what
                               was said then */
         bool is_floor;
+        bool has_no_pieces;    /* hosts without a delta fetch the full payload */
         uint64_t wave_seconds; /* rollout from now on; 0: at once */
         int level;             /* of compression; 0: PAYLOAD_LEVEL_DEFAULT */
         unsigned threads;      /* 0: all */

@@ -58,7 +58,7 @@ typedef struct ReleaseOptions {
         const char *cache;
         char **from;
         uint64_t wave_seconds, level, threads, deltas;
-        bool is_floor, json;
+        bool is_floor, has_no_pieces, json;
 } ReleaseOptions;
 
 static int fill_request(const ReleaseOptions *options, KeyRing *ring, const char *notes, ReleaseRequest *ret,
@@ -83,6 +83,7 @@ static int fill_request(const ReleaseOptions *options, KeyRing *ring, const char
                 .cache = options->cache,
                 .notes = notes,
                 .is_floor = options->is_floor,
+                .has_no_pieces = options->has_no_pieces,
                 .wave_seconds = options->wave_seconds,
                 .level = (int)options->level,
                 .threads = (unsigned)MIN_OF(options->threads, UINT64_C(1024)),
@@ -182,6 +183,8 @@ int verb_release(int argc, char **argv)
                                 "Make deltas from so many earlier releases (default 3)" },
                 { "from", 'f', OPTION_LIST, &values.from, "DIR",
                                 "Images of an earlier release, to make a delta from" },
+                { "no-pieces", 0, OPTION_FLAG, &values.has_no_pieces, NULL,
+                                "Let hosts without a delta fetch the full payload" },
                 { "cache", 0, OPTION_STRING, &values.cache, "DIR",
                                 "Keep finished deltas here (~/.cache/bascule)" },
                 { "level", 'l', OPTION_NUMBER, &values.level, "N",

@@ -54,11 +54,11 @@ story_build() {
                 { tail -n 30 "$WORK/build-$version.log" >&2 && return 1; }
 }
 
-# story_release VERSION OPTION...
+# story_release VERSION OPTION...: with a delta from the release before, unless the options say otherwise.
 story_release() {
         local version=$1
         shift
-        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable --level 3 \
+        image_tool release "$WORK/out-$version" --repo "$WORK/repo" --keys "$WORK/keys" --channel stable --level 3 --deltas 1 --no-pieces \
                 --cache "$WORK/cache" "$@" >"$WORK/release-$version.log" 2>&1 ||
                 { tail -n 30 "$WORK/release-$version.log" >&2 && return 1; }
 }

@@ -209,6 +209,31 @@ TEST(a_release_again_is_nothing_to_do_and_in_another_channel_a_promotion)
         CHECK_EQ(stable->release_count, 1);
 }
 
+TEST(pieces_can_be_left_out)
+{
+        _cleanup_(place_done) Place place = { 0 };
+        _cleanup_(release_report_done) ReleaseReport report = { 0 }, other = { 0 };
+        _cleanup_(manifest_freep) Manifest *with = NULL, *without = NULL;
+        _cleanup_free_ char *one = NULL, *two = NULL;
+        ReleaseRequest request;
+
+        CHECK_OK(place_make(&place));
+        one = path_join(place.folder, "1");
+        two = path_join(place.folder, "2");
+        request = request_for(&place, "stable");
+        request.folder = one;
+        CHECK_OK(release_publish(&request, &report, NULL));
+        request.folder = two;
+        request.has_no_pieces = true;
+        CHECK_OK(release_publish(&request, &other, NULL));
+        CHECK_OK(read_manifest(&place, "1", &with));
+        CHECK_OK(read_manifest(&place, "2", &without));
+        for (ImageKind kind = 0; kind < IMAGE_KIND_MAX; kind++) {
+                CHECK(with->images[kind].pieces && with->images[kind].pieces->memory_bytes > MIB);
+                CHECK(!without->images[kind].pieces);
+        }
+}
+
 TEST(a_version_is_for_ever)
 {
         _cleanup_(place_done) Place place = { 0 };
