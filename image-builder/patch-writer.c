@@ -47,7 +47,6 @@ static Buffer *stream_of(PatchWriter *writer, unsigned number)
 
 static int write_segments(PatchWriter *writer, const PatchInput *input)
 {
-        Buffer *stream = stream_of(writer, PAYLOAD_STREAM_SEGMENTS);
         uint64_t at = 0, base = input->continues ? input->new_base : 0;
         int64_t shift = input->continues ? writer->shift : 0;
         int r = 0;
@@ -56,11 +55,13 @@ static int write_segments(PatchWriter *writer, const PatchInput *input)
                 const PatchSegment *segment = &input->segments[i];
                 int64_t now = (int64_t)(segment->old_offset - (base + segment->new_offset));
 
-                r = buffer_append_varint(stream, segment->new_offset - at);
+                r = buffer_append_varint(stream_of(writer, PAYLOAD_STREAM_GAPS), segment->new_offset - at);
                 if (r >= 0)
-                        r = buffer_append_varint(stream, segment->size_bytes);
+                        r = buffer_append_varint(
+                                        stream_of(writer, PAYLOAD_STREAM_LENGTHS), segment->size_bytes);
                 if (r >= 0)
-                        r = buffer_append_signed_varint(stream, now - shift);
+                        r = buffer_append_signed_varint(
+                                        stream_of(writer, PAYLOAD_STREAM_DISTANCES), now - shift);
                 at = segment->new_offset + segment->size_bytes;
                 shift = now;
         }
@@ -109,16 +110,18 @@ static int write_field(PatchWriter *writer, const PatchField *field, uint64_t ac
 {
         unsigned unused = 64 - 8 * (unsigned)field->width;
         int64_t difference = (int64_t)((actual - field->predicted) << unused) >> unused;
-        Buffer *stream = stream_of(writer, PAYLOAD_STREAM_FIELDS + field->kind);
         int r;
 
         if (difference == 0) {
                 writer->field_runs[field->kind]++;
                 return 0;
         }
-        r = buffer_append_varint(stream, writer->field_runs[field->kind]);
+        r = buffer_append_varint(stream_of(writer, PAYLOAD_STREAM_FIELDS + field->kind),
+                        writer->field_runs[field->kind]);
         writer->field_runs[field->kind] = 0;
-        return r < 0 ? r : buffer_append_signed_varint(stream, difference);
+        return r < 0 ? r
+                     : buffer_append_signed_varint(
+                                       stream_of(writer, PAYLOAD_STREAM_ERRORS + field->kind), difference);
 }
 
 static uint64_t field_value(const uint8_t *bytes, unsigned width)

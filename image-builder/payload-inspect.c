@@ -100,7 +100,7 @@ json_t *payload_ops_json(const uint64_t *counts, const uint64_t *target_bytes, c
 }
 
 static const char *const stream_names[PAYLOAD_STREAMS_MAX] = {
-        [PAYLOAD_STREAM_SEGMENTS] = "runs of old files",
+        [PAYLOAD_STREAM_GAPS] = "runs of old files",
         [PAYLOAD_STREAM_LITERALS] = "literals",
         [PAYLOAD_STREAM_RUNS] = "places of differences",
         [PAYLOAD_STREAM_DIFFS] = "differences",
@@ -134,19 +134,33 @@ json_t *payload_dearest_json(const DearestFiles *dearest)
         return array;
 }
 
+/* Streams that are one thing to a person are told as one. */
+static size_t stream_row(size_t stream)
+{
+        if (stream == PAYLOAD_STREAM_LENGTHS || stream == PAYLOAD_STREAM_DISTANCES)
+                return PAYLOAD_STREAM_GAPS;
+        return stream >= PAYLOAD_STREAM_ERRORS ? stream - PAYLOAD_STREAM_ERRORS + PAYLOAD_STREAM_FIELDS
+                                               : stream;
+}
+
 json_t *payload_streams_json(const StreamSizes *sizes)
 {
+        StreamSizes rows = { 0 };
         json_t *array = json_array();
 
+        for (size_t i = 0; i < PAYLOAD_STREAMS_MAX; i++) {
+                rows.full[stream_row(i)] += sizes->full[i];
+                rows.stored[stream_row(i)] += sizes->stored[i];
+        }
         for (size_t i = 0; array && i < PAYLOAD_STREAMS_MAX; i++) {
                 json_t *row;
 
-                if (sizes->stored[i] == 0)
+                if (rows.stored[i] == 0)
                         continue;
                 row = json_pack("{s:s, s:I}", "stream", stream_names[i] ? stream_names[i] : "unknown",
-                                "payload-bytes", (json_int_t)sizes->stored[i]);
-                if (row && sizes->full[i] > 0)
-                        (void)json_object_set_new(row, "bytes", json_integer((json_int_t)sizes->full[i]));
+                                "payload-bytes", (json_int_t)rows.stored[i]);
+                if (row && rows.full[i] > 0)
+                        (void)json_object_set_new(row, "bytes", json_integer((json_int_t)rows.full[i]));
                 if (json_array_append_new(array, row) < 0)
                         return json_decref(array), NULL;
         }

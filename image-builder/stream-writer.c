@@ -17,7 +17,7 @@
  * place for everything else. */
 static const struct {
         uint8_t lc, lp, pb;
-} choices[] = { { 3, 0, 0 } };
+} choices[] = { { 3, 0, 0 }, { 1, 0, 0 }, { 0, 0, 0 } };
 
 void stream_writer_init(StreamWriter *writer)
 {

@@ -40,6 +40,9 @@ struct PatchReader {
         size_t window_size;
 };
 
+_Static_assert(PATCH_KIND_MAX <= PAYLOAD_STREAM_ERRORS - PAYLOAD_STREAM_FIELDS &&
+                                PATCH_KIND_MAX <= PAYLOAD_STREAMS_MAX - PAYLOAD_STREAM_ERRORS,
+                "each kind of field must have its streams");
 _Static_assert(sizeof(PatchReader) + WINDOW_SIZE <= READER_MEMORY, "the memory rule must cover a reader");
 
 static int malformed(Error *error, const char *what)
@@ -116,13 +119,14 @@ static int read_segments(PatchReader *reader, const PatchPlan *plan, Error *erro
                 PatchSegment *segment = &reader->segments[i];
                 uint64_t gap;
                 int64_t distance;
-                int r = payload_stream_varint(streams, PAYLOAD_STREAM_SEGMENTS, &gap, error);
+                int r = payload_stream_varint(streams, PAYLOAD_STREAM_GAPS, &gap, error);
 
                 if (r >= 0)
                         r = payload_stream_varint(
-                                        streams, PAYLOAD_STREAM_SEGMENTS, &segment->size_bytes, error);
+                                        streams, PAYLOAD_STREAM_LENGTHS, &segment->size_bytes, error);
                 if (r >= 0)
-                        r = payload_stream_signed_varint(streams, PAYLOAD_STREAM_SEGMENTS, &distance, error);
+                        r = payload_stream_signed_varint(
+                                        streams, PAYLOAD_STREAM_DISTANCES, &distance, error);
                 if (r < 0)
                         return r;
                 if (ADD_OVERFLOWS(at, gap, &segment->new_offset) || segment->size_bytes == 0 ||
@@ -269,7 +273,7 @@ static int field_difference(PatchGroup *group, unsigned kind, int64_t *ret, Erro
                 return 0;
         }
         run->known = false;
-        return payload_stream_signed_varint(group->streams, PAYLOAD_STREAM_FIELDS + kind, ret, error);
+        return payload_stream_signed_varint(group->streams, PAYLOAD_STREAM_ERRORS + kind, ret, error);
 }
 
 static int read_field(PatchReader *reader, Error *error)

@@ -14,13 +14,15 @@
 
 /* The number of a stream says what is in it. Fields: the kind (PatchKind) is added. */
 typedef enum PayloadStreamNumber {
-        PAYLOAD_STREAM_SEGMENTS = 0, /* varints: where copied runs begin and end */
-        PAYLOAD_STREAM_LITERALS = 1, /* bytes that no source has */
-        PAYLOAD_STREAM_RUNS = 2,     /* varints: bytes without a difference before one with */
-        PAYLOAD_STREAM_DIFFS = 3,    /* bytes: the differences */
-        PAYLOAD_STREAM_SHAPES = 4,   /* bytes: what prediction needs to know of each new file */
-        PAYLOAD_STREAM_FIELDS =
-                        8, /* pairs of varints: fields as predicted before one that is not; its error */
+        PAYLOAD_STREAM_GAPS = 0,      /* varints: bytes of literals before a copied run */
+        PAYLOAD_STREAM_LITERALS = 1,  /* bytes that no source has */
+        PAYLOAD_STREAM_RUNS = 2,      /* varints: bytes without a difference before one with */
+        PAYLOAD_STREAM_DIFFS = 3,     /* bytes: the differences */
+        PAYLOAD_STREAM_SHAPES = 4,    /* bytes: what prediction needs to know of each new file */
+        PAYLOAD_STREAM_LENGTHS = 5,   /* varints: of copied runs */
+        PAYLOAD_STREAM_DISTANCES = 6, /* signed varints: how their distance from the old place changes */
+        PAYLOAD_STREAM_FIELDS = 8,    /* varints: fields as predicted before one that is not */
+        PAYLOAD_STREAM_ERRORS = 20,   /* signed varints: how much that one is beside it */
         PAYLOAD_STREAMS_MAX = 32
 } PayloadStreamNumber;
 

@@ -192,16 +192,19 @@ TEST(streams_are_refused_for_more_memory_than_a_group_may_use)
 
 TEST(runs_outside_of_the_old_file_are_refused)
 {
-        /* One plain stream: gap, size, shift; each of them once too much. */
+        /* Three plain streams: gap, length, distance; each of them once too much. */
         static const struct {
-                uint8_t bytes[16];
+                uint8_t bytes[24];
                 size_t size;
         } cases[] = {
-                { { 1, 0, 0, 3, 0, 10, 1 }, 7 },                 /* begins before the old file */
-                { { 1, 0, 0, 3, 0, 0, 0 }, 7 },                  /* holds nothing */
-                { { 1, 0, 0, 3, 90, 11, 0 }, 7 },                /* ends after the new file */
-                { { 1, 0, 0, 5, 0, 100, 0x84, 0x9a, 0x0c }, 9 }, /* ends after the old file */
-                { { 1, 0, 0, 12, 1, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 }, 16 },
+                { { 3, 0, 0, 1, 5, 0, 1, 6, 0, 1, 0, 10, 1 }, 13 },  /* begins before the old file */
+                { { 3, 0, 0, 1, 5, 0, 1, 6, 0, 1, 0, 0, 0 }, 13 },   /* holds nothing */
+                { { 3, 0, 0, 1, 5, 0, 1, 6, 0, 1, 90, 11, 0 }, 13 }, /* ends after the new file */
+                { { 3, 0, 0, 1, 5, 0, 1, 6, 0, 3, 0, 100, 0x84, 0x9a, 0x0c },
+                                15 }, /* ends after the old file */
+                { { 3, 0, 0, 1, 5, 0, 1, 6, 0, 10, 1, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                  0xff, 1 },
+                                22 },
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
