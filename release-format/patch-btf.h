@@ -16,8 +16,8 @@
 #include "patch-map.h"
 
 #define PATCH_BTF_HEADER_SIZE 24
-#define PATCH_BTF_TYPES_MAX (512u * 1024)
-#define PATCH_BTF_RUNS_MAX (64u * 1024)
+#define PATCH_BTF_TYPES_MAX (256u * 1024)
+#define PATCH_BTF_RUNS_MAX (32u * 1024)
 
 enum {
         BTF_INT = 1,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define WINDOW_SIZE (64 * KIB)
+#define SHARED_LOG2 17               /* slots of what is learned for all files */
 #define TABLE_SECTION_MAX (16 * MIB) /* read-only data in which jump tables are looked for */
 #define RELOCATED_MAX (64 * MIB)     /* span of data that is told apart by its relocations */
 
@@ -19,7 +20,7 @@ PatchShared *patch_shared_new(void)
 
         if (!shared)
                 return NULL;
-        shared->learned = patch_learned_new(18);
+        shared->learned = patch_learned_new(SHARED_LOG2);
         return shared->learned ? shared : patch_shared_free(shared);
 }
 
@@ -45,7 +46,7 @@ static unsigned learned_log2(uint64_t old_size)
 
 uint64_t patch_shared_memory_bytes(void)
 {
-        return sizeof(PatchShared) + 64 + (UINT64_C(8) << 18) + 65 * KIB +
+        return sizeof(PatchShared) + 64 + (UINT64_C(8) << SHARED_LOG2) + 65 * KIB +
                2 * (PATCH_BTF_RUNS_MAX + 1) * sizeof(PatchRun);
 }
 
