@@ -6,6 +6,7 @@
 
 /* A match counts when it has this many bytes more than what continuing the last run would have. */
 #define GAIN_MIN 8
+#define RUN_MIN 12 /* what is shorter costs more as a run than as literals */
 
 /* While so many of the next bytes are as the last run has them, nothing better is looked for. */
 #define LOOK_AHEAD 32
@@ -246,7 +247,10 @@ static int end_run(Matcher *matcher, const Match *match, size_t at)
                 forward -= overlap - kept;
                 back -= kept;
         }
-        r = segment_list_add(matcher->segments, matcher->last_old, matcher->last_new, forward);
+        r = forward < RUN_MIN && forward < matcher->new_size
+                            ? 0
+                            : segment_list_add(matcher->segments, matcher->last_old, matcher->last_new,
+                                              forward);
         matcher->last_new = at - back;
         matcher->last_old = match->position - back;
         matcher->last_shift = (int64_t)match->position - (int64_t)at;
