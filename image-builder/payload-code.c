@@ -112,6 +112,29 @@ static int read_sources(void *data, uint64_t offset, void *ret, size_t size, Err
         return size == 0 ? 0 : error_set(error, ERROR_FAILED, EINVAL, "a patch reads past the sources");
 }
 
+/* Whether an op makes what the old root has at the same place: 1, 0, or an error. */
+static int is_same(const PayloadCoder *coder, const PlanOp *op, const uint8_t *target, uint64_t offset)
+{
+        const PayloadSource *old_root = &coder->inputs->sources[PAYLOAD_SOURCE_OLD_ROOT];
+        const PatchSegment *run = op->segments.list;
+        uint8_t window[16 * KIB];
+
+        if (op->segments.count != 1 || run->old_offset != offset ||
+                        run->size_bytes != op->target_size_bytes ||
+                        offset + run->size_bytes > coder->plan->source_size_bytes[PAYLOAD_SOURCE_OLD_ROOT])
+                return 0;
+        for (uint64_t at = 0; at < run->size_bytes; at += sizeof(window)) {
+                size_t part = MIN_OF(run->size_bytes - at, (uint64_t)sizeof(window));
+                int r = pread_full(old_root->fd, window, part, old_root->offset + offset + at);
+
+                if (r < 0)
+                        return r;
+                if (memcmp(window, target + at, part) != 0)
+                        return 0;
+        }
+        return 1;
+}
+
 static int whole_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Error *error)
 {
         PatchView old_file = { .read = read_sources, .data = coder };
@@ -123,8 +146,14 @@ static int whole_code(PayloadCoder *coder, PlanOp *op, const uint8_t *target, Er
                 .continues = true,
                 .new_base = coder->group_offset + (uint64_t)(target - coder->target) };
         PatchPlan plan;
-        int r;
+        int r = is_same(coder, op, target, input.new_base);
 
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read a source image: %s", strerror(-r));
+        if (r > 0) {
+                op->number = PAYLOAD_OP_SAME;
+                return 0;
+        }
         for (size_t i = 0; i < PAYLOAD_SOURCE_TARGET; i++)
                 old_file.size_bytes += coder->plan->source_size_bytes[i];
         r = patch_writer_add(coder->patches, &input, &plan, error);

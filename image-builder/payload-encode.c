@@ -59,7 +59,7 @@ static int add_to_table(Encoding *encoding, const CodedGroup *coded)
                 r = buffer_append_varint(&encoding->sizes, coded->group.blob_size_bytes);
         if (r >= 0)
                 r = buffer_append_varint(&encoding->sizes, coded->ops.size);
-        if (r >= 0)
+        if (r >= 0 && coded->group.blob_size_bytes > 0)
                 r = buffer_append(&encoding->hashes, coded->group.blob_sha256, SHA256_SIZE);
         if (r >= 0)
                 r = buffer_append(&encoding->hashes, coded->group.target_sha256, SHA256_SIZE);

@@ -8,8 +8,8 @@
  *     table    one zstd frame, PAYLOAD_TABLE_MAX unpacked    /  in the manifest
  *     blobs    one per group, in order, without gaps, to the end of the file
  *
- * The table unpacked: for each group the varints target size, blob size, ops size; then for each group 64
- * bytes, the SHA-256 of its blob and of its target; then each group's ops; then sections until the end:
+ * The table unpacked: for each group the varints target size, blob size, ops size; then for each group
+ * the SHA-256 of its blob, unless that is empty, and of its target; then each group's ops; then sections:
  * varint tag, varint size, bytes. An odd tag that is not known is passed over, an even one refuses the
  * payload. */
 

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define HASHES_SIZE (2 * SHA256_SIZE) /* of one group */
-
 static int refuse(Error *error, const char *rule)
 {
         return error_set(error, ERROR_CORRUPT, EBADMSG, "the payload's index is malformed: %s", rule);
@@ -271,6 +269,24 @@ static int skip_sections(ByteReader *reader, Error *error)
         return 0;
 }
 
+static int read_hashes(PayloadIndex *index, ByteReader *reader, Error *error)
+{
+        for (size_t i = 0; i < index->header.group_count; i++) {
+                PayloadGroup *group = &index->groups[i].group;
+                const uint8_t *blob = NULL, *target;
+
+                if ((group->blob_size_bytes > 0 && reader_bytes(reader, SHA256_SIZE, &blob) < 0) ||
+                                reader_bytes(reader, SHA256_SIZE, &target) < 0)
+                        return refuse(error, "it ends inside the hashes");
+                if (blob)
+                        memcpy(group->blob_sha256, blob, SHA256_SIZE);
+                else
+                        sha256_of("", 0, group->blob_sha256);
+                memcpy(group->target_sha256, target, SHA256_SIZE);
+        }
+        return 0;
+}
+
 static int read_table(PayloadIndex *index, uint64_t memory_max, Error *error)
 {
         ByteReader reader = BYTE_READER(index->table, index->header.table_full_bytes);
@@ -279,14 +295,9 @@ static int read_table(PayloadIndex *index, uint64_t memory_max, Error *error)
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < index->header.group_count; i++) {
-                const uint8_t *hashes;
-
-                if (reader_bytes(&reader, HASHES_SIZE, &hashes) < 0)
-                        return refuse(error, "it ends inside the hashes");
-                memcpy(index->groups[i].group.blob_sha256, hashes, SHA256_SIZE);
-                memcpy(index->groups[i].group.target_sha256, hashes + SHA256_SIZE, SHA256_SIZE);
-        }
+        r = read_hashes(index, &reader, error);
+        if (r < 0)
+                return r;
         if (reader_bytes(&reader, ops_size, &index->ops) < 0)
                 return refuse(error, "it ends inside the ops");
         for (size_t i = 0; i < index->header.group_count; i++) {
@@ -307,8 +318,9 @@ static int check_expectation(
                 return refuse(error, "the payload's size is not the one expected");
         if (header->target_size_bytes != expectation->target_size_bytes)
                 return refuse(error, "the target's size is not the one expected");
-        /* Each group takes at least its hashes and four bytes, so a short table cannot ask for much. */
-        if (header->group_count > header->table_full_bytes / (HASHES_SIZE + 4))
+        /* Each group takes at least the hash of its target and four bytes, so a short table cannot ask for
+         * much. */
+        if (header->group_count > header->table_full_bytes / (SHA256_SIZE + 4))
                 return refuse(error, "more groups than its table can hold");
         return 0;
 }

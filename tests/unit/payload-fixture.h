@@ -45,7 +45,8 @@ static inline void sketch_table(const PayloadSketch *sketch, Buffer *table)
                 uint8_t sha256[SHA256_SIZE];
 
                 sha256_of(group->blob, group->blob ? group->blob_size : 0, sha256);
-                (void)buffer_append(table, sha256, sizeof(sha256));
+                if (group->blob_size > 0)
+                        (void)buffer_append(table, sha256, sizeof(sha256));
                 sha256_of(group->target, group->target ? group->target_size : 0, sha256);
                 (void)buffer_append(table, sha256, sizeof(sha256));
         }
