@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "file.h"
 #include "image-files.h"
+#include "image-runs.h"
 #include "payload-match.h"
 #include "recomp-match.h"
 
@@ -17,9 +17,6 @@
 
 /* Of a program's old version, as much of the end as its new tail can come from. */
 #define OLD_END_MAX (16 * KIB)
-
-/* Runs at the same distance become one across so much, if most of that is the same as well. */
-#define BRIDGE_MAX (8 * KIB)
 
 /* A program whose blocks get an op of their own. */
 typedef struct Carve {
@@ -208,15 +205,6 @@ static int add_file(FilePlanner *planner, const ImageFile *old_file, const Image
                                : match_content(planner, part_from(old_file, 0), part_from(file, 0), error);
 }
 
-static int by_new_offset(const void *a, const void *b)
-{
-        const PatchSegment *x = a, *y = b;
-
-        if (x->new_offset != y->new_offset)
-                return x->new_offset < y->new_offset ? -1 : 1;
-        return x->size_bytes > y->size_bytes ? -1 : x->size_bytes < y->size_bytes;
-}
-
 static int by_carve_offset(const void *a, const void *b)
 {
         const Carve *x = a, *y = b;
@@ -224,101 +212,24 @@ static int by_carve_offset(const void *a, const void *b)
         return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* How many of `size` bytes are the same in both images; `ret_first` before the first that is not. */
-static int count_same(FilePlanner *planner, uint64_t old_offset, uint64_t new_offset, size_t size,
-                size_t *ret_first, size_t *ret_last, size_t *ret)
-{
-        uint8_t old_bytes[BRIDGE_MAX], new_bytes[BRIDGE_MAX];
-        size_t same = 0, first = size, last = 0;
-        int r = pread_full(planner->old_root->fd, old_bytes, size, planner->old_root->offset + old_offset);
-
-        if (r >= 0)
-                r = pread_full(planner->target_fd, new_bytes, size, new_offset);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < size; i++) {
-                bool equal = old_bytes[i] == new_bytes[i];
-
-                same += equal;
-                if (!equal && first == size)
-                        first = i;
-                last = equal ? last + 1 : 0;
-        }
-        *ret_first = first;
-        *ret_last = last;
-        *ret = same;
-        return 0;
-}
-
-/* What lies between two runs (padding, mostly) goes to one of them where it can. */
-static int close_gap(FilePlanner *planner, PatchSegment *before, PatchSegment *after)
-{
-        uint64_t end = before->new_offset + before->size_bytes, gap = after->new_offset - end;
-        uint64_t old_end = before->old_offset + before->size_bytes, size = planner->old_root->size_bytes;
-        size_t first, last, same, part;
-        int r;
-
-        if (gap == 0 || gap > BRIDGE_MAX)
-                return 0;
-        part = MIN_OF(gap, size - old_end);
-        r = count_same(planner, old_end, end, part, &first, &last, &same);
-        if (r < 0)
-                return r;
-        if (after->new_offset - before->new_offset == after->old_offset - before->old_offset &&
-                        same >= gap / 2)
-                first = gap;
-        before->size_bytes += first;
-        gap -= first;
-        part = MIN_OF(gap, after->old_offset);
-        r = count_same(planner, after->old_offset - part, after->new_offset - part, part, &first, &last,
-                        &same);
-        if (r < 0)
-                return r;
-        after->old_offset -= last;
-        after->new_offset -= last;
-        after->size_bytes += last;
-        return 0;
-}
-
-/* Orders the runs, takes out overlaps, and joins what can be joined. Blocks that have an op of their own
- * are no business of these runs. */
+/* Blocks that have an op of their own are no business of the runs of the whole. */
 static int tidy(FilePlanner *planner)
 {
-        SegmentList *all = &planner->segments;
-        size_t kept = 0, carve = 0;
+        _cleanup_free_ uint64_t *borders = calloc(planner->carve_count + 1, sizeof(*borders));
+        ImageRuns image = { .runs = planner->segments,
+                .target_fd = planner->target_fd,
+                .old_root = planner->old_root,
+                .borders = borders,
+                .border_count = planner->carve_count };
+        int r;
 
-        qsort(all->list, all->count, sizeof(*all->list), by_new_offset);
-        for (size_t i = 0; i < all->count; i++) {
-                PatchSegment next = all->list[i];
-                PatchSegment *last = kept > 0 ? &all->list[kept - 1] : NULL;
-                uint64_t end = last ? last->new_offset + last->size_bytes : 0;
-                bool parted;
-                int r;
-
-                if (end > next.new_offset) {
-                        uint64_t overlap = end - next.new_offset;
-
-                        if (overlap >= next.size_bytes)
-                                continue;
-                        next = (PatchSegment){ next.old_offset + overlap, end, next.size_bytes - overlap };
-                }
-                while (carve < planner->carve_count && planner->carves[carve].offset < end)
-                        carve++;
-                parted = carve < planner->carve_count && planner->carves[carve].offset < next.new_offset;
-                if (last && !parted) {
-                        r = close_gap(planner, last, &next);
-                        if (r < 0)
-                                return r;
-                        if (last->new_offset + last->size_bytes == next.new_offset &&
-                                        last->old_offset + last->size_bytes == next.old_offset) {
-                                last->size_bytes += next.size_bytes;
-                                continue;
-                        }
-                }
-                all->list[kept++] = next;
-        }
-        all->count = kept;
-        return 0;
+        if (!borders)
+                return -ENOMEM;
+        for (size_t i = 0; i < planner->carve_count; i++)
+                borders[i] = planner->carves[i].offset;
+        r = image_runs_tidy(&image);
+        planner->segments = image.runs;
+        return r;
 }
 
 static int find_runs(FilePlanner *planner, Error *error)
