@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define WINDOW_SIZE (64 * KIB) /* of the old file, read ahead */
+#define READ_AHEAD_MIN (4 * KIB)
 
 /* Of a reader, besides runs and prediction; part of the format, as what a payload declares is compared. */
 #define READER_MEMORY (72 * KIB)
@@ -187,8 +188,10 @@ int patch_reader_new(PatchGroup *group, const PatchView *old_file, const PatchPl
         return r;
 }
 
-/* `size` old bytes; large pieces go straight to where they are wanted. */
-static int read_old(PatchReader *reader, uint64_t offset, uint8_t *to, size_t size, Error *error)
+/* `size` old bytes of a run that ends at `run_end`; large pieces go straight to where they are wanted. What
+ * is read ahead is little more than the run, since the next one can be anywhere. */
+static int read_old(PatchReader *reader, uint64_t offset, uint64_t run_end, uint8_t *to, size_t size,
+                Error *error)
 {
         while (size > 0) {
                 uint64_t into = offset - reader->window_offset;
@@ -205,7 +208,8 @@ static int read_old(PatchReader *reader, uint64_t offset, uint8_t *to, size_t si
                 }
                 if (size >= WINDOW_SIZE / 2)
                         return reader->old_file->read(reader->old_file->data, offset, to, size, error);
-                part = MIN_OF(reader->old_file->size_bytes - offset, (uint64_t)WINDOW_SIZE);
+                part = MIN_OF(MAX_OF(run_end - offset, (uint64_t)READ_AHEAD_MIN), (uint64_t)WINDOW_SIZE);
+                part = MIN_OF(reader->old_file->size_bytes - offset, (uint64_t)part);
                 reader->window_size = 0;
                 r = reader->old_file->read(reader->old_file->data, offset, reader->window, part, error);
                 if (r < 0)
@@ -352,7 +356,8 @@ static ssize_t read_segment(PatchReader *reader, uint8_t *to, size_t size, Error
         if (reader->has_field)
                 end = MIN_OF(end, reader->field.new_offset);
         part = MIN_OF((uint64_t)size, end - reader->at);
-        r = read_old(reader, segment->old_offset + (reader->at - segment->new_offset), to, part, error);
+        r = read_old(reader, segment->old_offset + (reader->at - segment->new_offset),
+                        segment->old_offset + segment->size_bytes, to, part, error);
         if (r >= 0)
                 r = add_differences(reader->group, to, part, error);
         return r < 0 ? r : (ssize_t)part;

@@ -10,21 +10,23 @@
  * page) for which a page is made again is kept packed, as far as memory goes, those used longest ago leaving
  * first; and a few leaves in the clear. */
 
-#define LEAF ((size_t)(64 * KIB))
+#define LEAF ((size_t)(16 * KIB))
 #define LEAVES_OF_PAGE (LZ4_PAGE / LEAF)
-#define SLOTS 16
+#define LEAVES_KEPT ((size_t)4) /* together */
+#define SLOTS 64
 
 typedef struct Mark {
         Lz4State state;
         uint8_t *history; /* packed; NULL where a block begins */
         uint32_t history_size;
+        bool was_made; /* since the stream was scanned */
 } Mark;
 
 /* A leaf that may be kept packed. */
 typedef struct Leaf {
         uint8_t *packed; /* NULL: it is not */
         uint32_t packed_size, size;
-        uint64_t last_used; /* 0: never */
+        uint64_t last_used;
 } Leaf;
 
 typedef struct Slot {
@@ -76,7 +78,7 @@ static int take_memory(Lz4View *view, uint64_t size, Error *error)
 /* Packs into memory of just that size. */
 static int pack(const uint8_t *bytes, size_t size, uint8_t **ret, uint32_t *ret_size, Error *error)
 {
-        char packed[LZ4_COMPRESSBOUND(LEAF)];
+        char packed[LZ4_COMPRESSBOUND(LZ4_HISTORY)];
         int packed_size = LZ4_compress_default((const char *)bytes, packed, (int)size, sizeof(packed));
         uint8_t *copy = packed_size > 0 ? malloc((size_t)packed_size) : NULL;
 
@@ -219,9 +221,9 @@ static int keep_leaf(Lz4View *view, Leaf *leaf, const uint8_t *bytes, size_t siz
 {
         uint8_t *packed;
         uint32_t packed_size;
-        int r = pack(bytes, size, &packed, &packed_size, error);
+        int r = leaf->packed ? 0 : pack(bytes, size, &packed, &packed_size, error);
 
-        if (r < 0)
+        if (r < 0 || leaf->packed)
                 return r;
         while (view->memory + view->leaves_memory + packed_size > view->memory_max && drop_leaf(view))
                 ;
@@ -232,8 +234,26 @@ static int keep_leaf(Lz4View *view, Leaf *leaf, const uint8_t *bytes, size_t siz
         leaf->packed = packed;
         leaf->packed_size = packed_size;
         leaf->size = (uint32_t)size;
+        leaf->last_used = view->clock;
         view->leaves_memory += packed_size;
         return 0;
+}
+
+/* Keeps those leaves of the page that was made last that stand around one: what is needed next is near. */
+static int keep_around(Lz4View *view, size_t number, Error *error)
+{
+        size_t first = number - number % LEAVES_KEPT;
+        int r = 0;
+
+        for (size_t i = first; r >= 0 && i < first + LEAVES_KEPT; i++) {
+                size_t within = i % LEAVES_OF_PAGE * LEAF;
+
+                if (within >= view->page_size)
+                        break;
+                r = keep_leaf(view, &view->leaves[i], view->page + LZ4_HISTORY + within,
+                                MIN_OF(LEAF, view->page_size - within), error);
+        }
+        return r;
 }
 
 static int make_page(Lz4View *view, size_t page, Error *error)
@@ -252,6 +272,16 @@ static int make_page(Lz4View *view, size_t page, Error *error)
                 return r;
         view->page_number = page;
         return 0;
+}
+
+/* Makes a page for a leaf of it, which is kept when it was not the first time. */
+static int make_page_for(Lz4View *view, size_t page, size_t leaf, Error *error)
+{
+        bool was_made = view->marks[page].was_made;
+        int r = make_page(view, page, error);
+
+        view->marks[page].was_made = true;
+        return r >= 0 && was_made ? keep_around(view, leaf, error) : r;
 }
 
 /* Unpacks a leaf that was kept, into the slot used longest ago. */
@@ -282,12 +312,11 @@ static Slot *find_slot(Lz4View *view, size_t leaf)
 }
 
 /* Points at a leaf in the clear: in the page made last, in a slot, unpacked into one, or in the page made
- * now. What is made a second time is kept. */
+ * now. */
 static int find_leaf(Lz4View *view, size_t number, const uint8_t **ret, size_t *ret_size, Error *error)
 {
         size_t page = number / LEAVES_OF_PAGE, within = number % LEAVES_OF_PAGE * LEAF;
         Leaf *leaf = &view->leaves[number];
-        bool was_used = leaf->last_used > 0;
         int r = 0;
 
         leaf->last_used = ++view->clock;
@@ -297,7 +326,7 @@ static int find_leaf(Lz4View *view, size_t number, const uint8_t **ret, size_t *
                 if (slot->leaf != number && leaf->packed)
                         r = open_leaf(view, number, slot, error);
                 else if (slot->leaf != number)
-                        r = make_page(view, page, error);
+                        r = make_page_for(view, page, number, error);
                 if (r < 0)
                         return r;
                 if (slot->leaf == number) {
@@ -306,12 +335,10 @@ static int find_leaf(Lz4View *view, size_t number, const uint8_t **ret, size_t *
                         *ret_size = slot->size;
                         return 0;
                 }
-        } else {
-                was_used = false;
         }
         *ret = view->page + LZ4_HISTORY + within;
         *ret_size = view->page_size > within ? MIN_OF(LEAF, view->page_size - within) : 0;
-        return was_used && *ret_size > 0 ? keep_leaf(view, leaf, *ret, *ret_size, error) : 0;
+        return 0;
 }
 
 int lz4_view_read(Lz4View *view, uint64_t offset, void *ret, size_t size, Error *error)
