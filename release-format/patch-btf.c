@@ -2,6 +2,7 @@
 #include "patch-btf.h"
 
 #include "bytes.h"
+#include "sort.h"
 
 #include <elf.h>
 #include <string.h>
@@ -212,7 +213,7 @@ void patch_runs_settle(PatchRuns *runs)
         size_t kept = 0;
 
         if (runs->count > 0)
-                qsort(runs->runs, runs->count, sizeof(PatchRun), compare_runs);
+                sort_in_place(runs->runs, runs->count, sizeof(PatchRun), compare_runs);
         for (size_t i = 0; i < runs->count; i++) {
                 PatchRun run = runs->runs[i], *last = kept > 0 ? &runs->runs[kept - 1] : NULL;
                 uint32_t end = last ? last->old_first + last->count : 0, common;

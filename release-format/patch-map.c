@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "patch-map.h"
 
+#include "sort.h"
+
 #define BUCKETS_MAX 65536u
 #define BUCKET_SHIFT_MIN 10
 #define PROBES 4
@@ -122,7 +124,7 @@ int patch_projection_new(uint64_t old_size, uint64_t new_size, const PatchSegmen
                 (void)patch_projection_free(projection);
                 return r;
         }
-        qsort(projection->runs, count, sizeof(Run), compare_runs);
+        sort_in_place(projection->runs, count, sizeof(Run), compare_runs);
         projection->count = resolve_overlaps(projection->runs, count);
         fill_buckets(projection);
         *ret = projection;

@@ -4,6 +4,7 @@
 #include "patch-frames.h"
 #include "patch-go.h"
 #include "patch-kallsyms.h"
+#include "sort.h"
 
 #include <elf.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static void make_disjoint(PatchFields *fields)
         size_t kept = 0;
         uint64_t end = 0;
 
-        qsort(fields->regions, fields->region_count, sizeof(PatchRegion), compare_regions);
+        sort_in_place(fields->regions, fields->region_count, sizeof(PatchRegion), compare_regions);
         for (size_t i = 0; i < fields->region_count; i++) {
                 PatchRegion region = fields->regions[i];
 

@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "ordered-work.h"
 #include "output-file.h"
+#include "sort.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -158,6 +159,32 @@ TEST(json_in_words)
         json_decref(json);
         CHECK_STR(text, wanted);
         free(text);
+}
+
+static int compare_words(const void *a, const void *b)
+{
+        const uint32_t *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+TEST(sorting_in_place)
+{
+        static uint32_t words[5000], sorted[ELEMENTS(words)];
+
+        for (size_t count = 0; count <= ELEMENTS(words); count = count * 3 + 1) {
+                uint32_t state = 1;
+
+                for (size_t i = 0; i < count; i++) {
+                        state = state * 1664525 + 1013904223;
+                        words[i] = sorted[i] = (state >> 16) % 1000; /* some are equal */
+                }
+                sort_in_place(words, count, sizeof(words[0]), compare_words);
+                qsort(sorted, count, sizeof(sorted[0]), compare_words);
+                CHECK_MEM(words, sorted, count * sizeof(words[0]));
+                sort_in_place(words, count, sizeof(words[0]), compare_words);
+                CHECK_MEM(words, sorted, count * sizeof(words[0]));
+        }
 }
 
 TEST_MAIN

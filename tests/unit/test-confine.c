@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "confine.h"
+#include "sort.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -133,8 +134,25 @@ static int act_unlink(void)
         return unlink("/tmp/bascule-confine-none");
 }
 
+static int compare_bytes(const void *a, const void *b)
+{
+        return *(const uint8_t *)a - *(const uint8_t *)b;
+}
+
+/* What the C library's qsort() may not: it asks how much memory there is. */
+static int act_sort(void)
+{
+        uint8_t *bytes = calloc(1, 64 * KIB);
+        if (!bytes)
+                return -1;
+        sort_in_place(bytes, 64 * KIB, 1, compare_bytes);
+        free(bytes);
+        return 0;
+}
+
 TEST(a_role_can_work)
 {
+        CHECK_EQ(attempt(&confine_apply, act_sort), 0);
         CHECK_EQ(attempt(&confine_apply, act_nothing), 0);
         CHECK_EQ(attempt(&confine_fetch, act_nothing), 0);
         CHECK_EQ(attempt(&confine_fetch, act_socket), 0);
