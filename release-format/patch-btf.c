@@ -205,7 +205,9 @@ static int compare_runs(const void *a, const void *b)
 
         if (x->old_first != y->old_first)
                 return x->old_first < y->old_first ? -1 : 1;
-        return x->count > y->count ? -1 : x->count < y->count;
+        if (x->count != y->count)
+                return x->count > y->count ? -1 : 1;
+        return x->new_first < y->new_first ? -1 : x->new_first > y->new_first;
 }
 
 void patch_runs_settle(PatchRuns *runs)

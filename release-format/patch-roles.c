@@ -175,7 +175,11 @@ static int compare_regions(const void *a, const void *b)
 
         if (x->start != y->start)
                 return x->start < y->start ? -1 : 1;
-        return x->end < y->end ? -1 : x->end > y->end;
+        if (x->end != y->end)
+                return x->end < y->end ? -1 : 1;
+        if (x->section != y->section)
+                return x->section < y->section ? -1 : 1;
+        return x->role < y->role ? -1 : x->role > y->role;
 }
 
 static void add_region(PatchFields *fields, uint64_t start, uint64_t size, PatchRole role)
