@@ -2,6 +2,7 @@
 #include "image-runs.h"
 
 #include "file.h"
+#include "sort.h"
 
 /* Runs at the same distance become one across so much, if most of that is the same as well. */
 #define BRIDGE_MAX (8 * KIB)
@@ -76,7 +77,7 @@ int image_runs_tidy(ImageRuns *image)
         SegmentList *all = &image->runs;
         size_t kept = 0, border = 0;
 
-        qsort(all->list, all->count, sizeof(*all->list), by_new_offset);
+        sort_in_place(all->list, all->count, sizeof(*all->list), by_new_offset);
         for (size_t i = 0; i < all->count; i++) {
                 PatchSegment next = all->list[i];
                 PatchSegment *last = kept > 0 ? &all->list[kept - 1] : NULL;

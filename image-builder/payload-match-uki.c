@@ -5,6 +5,7 @@
 #include "image-files.h"
 #include "payload-match.h"
 #include "recomp-match.h"
+#include "sort.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -200,7 +201,7 @@ static int collect_rest(UkiPlanner *planner, Rest *ret)
         const RecompStream *stream = &planner->streams.new_stream;
         size_t at = 0;
 
-        qsort(done->list, done->count, sizeof(*done->list), by_new_offset);
+        sort_in_place(done->list, done->count, sizeof(*done->list), by_new_offset);
         ret->data = malloc(planner->size + 1);
         ret->parts = calloc(done->count + 2, sizeof(*ret->parts));
         if (!ret->data || !ret->parts)
@@ -243,6 +244,8 @@ static int collect_old_rest(const UkiPlanner *planner, OldRest *ret)
         ret->data = malloc(ret->size + 1);
         if (!ret->data)
                 return -ENOMEM;
+        if (planner->old_size == 0)
+                return 0;
         memcpy(ret->data, planner->old_data, ret->cut_at);
         memcpy(ret->data + ret->cut_at, planner->old_data + ret->cut_at + ret->cut_size,
                         ret->size - ret->cut_at);
@@ -293,9 +296,8 @@ static int match_rest(UkiPlanner *planner)
                 r = suffix_match(old_rest.data, old_rest.size, rest.data, rest.size, &runs);
         for (size_t i = 0; r >= 0 && i < runs.count; i++)
                 r = add_run(planner, &old_rest, &rest, &runs.list[i]);
-        if (planner->segments.count > 0)
-                qsort(planner->segments.list, planner->segments.count, sizeof(*planner->segments.list),
-                                by_new_offset);
+        sort_in_place(planner->segments.list, planner->segments.count, sizeof(*planner->segments.list),
+                        by_new_offset);
         return r;
 }
 
