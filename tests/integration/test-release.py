@@ -59,7 +59,7 @@ def a_released_payload_is_what_was_built(world):
     published.release(two)
     payloads = []
     for folder, _, names in os.walk(published.folder + "/targets/payloads"):
-        payloads += [os.path.join(folder, name) for name in names]
+        payloads += [os.path.join(folder, name) for name in names if name.endswith(".payload")]
     made = set()
     for path in payloads:
         target = world.new_folder("decoded") + "/image"
