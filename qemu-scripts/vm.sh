@@ -83,7 +83,7 @@ vm_alive() {
 vm_ssh() {
         local folder=$1
         shift
-        timeout "${VM_SSH_TIMEOUT:-600}" ssh -q -i "$folder/../key" -p "$VM_PORT" \
+        timeout "${VM_SSH_TIMEOUT:-900}" ssh -q -i "$folder/../key" -p "$VM_PORT" \
                 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=20 \
                 -o ServerAliveInterval=15 -o ControlMaster=auto -o ControlPath="$folder/ssh-%p" -o ControlPersist=60 \
                 root@127.0.0.1 "$@" </dev/null
