@@ -20,13 +20,9 @@ static int open_file(Build *build, const char *path, Error *error)
 static int open_folder(Build *build, const char *folder, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
-        _cleanup_free_ char *path = NULL;
         int r = image_info_read(folder, &info, error);
 
-        if (r < 0)
-                return r;
-        path = path_join(folder, info->root_file);
-        return path ? open_file(build, path, error) : error_oom(error);
+        return r < 0 ? r : image_info_open_root(info, folder, &build->previous_fd, error);
 }
 
 /* VERSION of "releases/VERSION/ARCHITECTURE/manifest.json"; -ENOENT for another target. */
@@ -69,35 +65,19 @@ static int find_version(const Build *build, const Repository *repository, char r
         return 0;
 }
 
-static void show_progress(void *data, uint64_t done_bytes)
-{
-        progress_update(data, done_bytes);
-}
-
 /* Makes the root image of a release again, in a file without a name. */
 static int rebuild(Build *build, const char *payload_path, Error *error)
 {
-        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
-                { -1, 0, 0 } };
-        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
         _cleanup_free_ char *scratch = path_join(cache_folder(build->cache), "previous");
         _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
-        int r;
 
         if (!scratch)
                 return error_oom(error);
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", payload_path,
                                 strerror(errno));
-        r = payload_file_open(fd, &index, NULL, error);
-        if (r >= 0)
-                r = scratch_file_open(scratch, &build->previous_fd, error);
-        if (r < 0)
-                return r;
-        progress_begin(build->progress, "previous root", payload_target_size_bytes(index));
-        r = payload_file_apply(fd, index, none, build->previous_fd, show_progress, build->progress, error);
-        progress_end(build->progress, r < 0 ? "failed" : "");
-        return r;
+        return payload_file_restore(
+                        fd, scratch, "previous root", build->progress, &build->previous_fd, error);
 }
 
 static int open_release(Build *build, const Repository *repository, const char *version, Error *error)

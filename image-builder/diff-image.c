@@ -39,36 +39,27 @@ static int open_path(DiffImage *image, const char *path, Error *error)
 static int open_folder(DiffImage *image, const char *folder, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
-        _cleanup_free_ char *path = NULL;
         int r = image_info_read(folder, &info, error);
 
         if (r < 0)
                 return r;
-        path = path_join(folder, info->root_file);
         image->version = strdup(info->version);
-        return path && image->version ? open_path(image, path, error) : error_oom(error);
+        return image->version ? image_info_open_root(info, folder, &image->fd, error) : error_oom(error);
 }
 
 static int rebuild(DiffImage *image, const char *payload_path, Error *error)
 {
-        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
-                { -1, 0, 0 } };
         const char *folder = getenv("TMPDIR");
         _cleanup_free_ char *scratch =
                         path_join(folder && folder[0] == '/' ? folder : "/var/tmp", "bascule-diff");
-        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
         _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
-        int r;
 
         if (!scratch)
                 return error_oom(error);
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", payload_path,
                                 strerror(errno));
-        r = payload_file_open(fd, &index, NULL, error);
-        if (r >= 0)
-                r = scratch_file_open(scratch, &image->fd, error);
-        return r < 0 ? r : payload_file_apply(fd, index, none, image->fd, NULL, NULL, error);
+        return payload_file_restore(fd, scratch, NULL, NULL, &image->fd, error);
 }
 
 static int open_release(DiffImage *image, const char *folder, const char *version, const char *architecture,

@@ -186,6 +186,19 @@ int image_info_read(const char *folder, ImageInfo **ret, Error *error)
         return 0;
 }
 
+int image_info_open_root(const ImageInfo *info, const char *folder, int *ret, Error *error)
+{
+        _cleanup_free_ char *path = path_join(folder, info->root_file);
+        int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+        if (!path)
+                return error_oom(error);
+        if (fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path, strerror(errno));
+        *ret = fd;
+        return 0;
+}
+
 static json_t *hex_json(const uint8_t *data, size_t size)
 {
         char text[2 * MAX_OF(SHA256_SIZE, VERITY_SALT_MAX) + 1];

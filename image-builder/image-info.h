@@ -18,8 +18,8 @@ typedef struct ImageInfo {
         char *root_file;   /* file names in the same folder */
         char *verity_file; /* hash area */
         char *uki_file;
-        char *disk_file;   /* raw; NULL when the recipe asks for none */
-        char *qcow2_file;  /* NULL when the recipe asks for none */
+        char *disk_file;  /* raw; NULL when the recipe asks for none */
+        char *qcow2_file; /* NULL when the recipe asks for none */
         uint64_t root_size_bytes, uki_size_bytes;
         uint8_t root_sha256[SHA256_SIZE], uki_sha256[SHA256_SIZE];
         VerityParameters verity;
@@ -28,6 +28,8 @@ typedef struct ImageInfo {
 } ImageInfo;
 
 int image_info_read(const char *folder, ImageInfo **ret, Error *error);
+/* The root image that it names in that folder, open for reading; the caller's to close. */
+int image_info_open_root(const ImageInfo *info, const char *folder, int *ret, Error *error);
 /* Replaces folder/image.json. Deterministic. */
 int image_info_write(const char *folder, const ImageInfo *info, Error *error);
 ImageInfo *image_info_free(ImageInfo *info);

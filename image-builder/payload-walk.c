@@ -2,6 +2,7 @@
 #include "payload-walk.h"
 
 #include "file.h"
+#include "output-file.h"
 #include "payload-format.h"
 
 #include <string.h>
@@ -117,6 +118,34 @@ static int compare_group(int fd, const uint8_t *target, const PayloadGroup *grou
                 done += part;
         }
         return 0;
+}
+
+static void show_progress(void *data, uint64_t done_bytes)
+{
+        progress_update(data, done_bytes);
+}
+
+int payload_file_restore(int fd, const char *scratch_path, const char *step, Progress *progress, int *ret,
+                Error *error)
+{
+        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
+                { -1, 0, 0 } };
+        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
+        _cleanup_fd_ int image_fd = -1;
+        int r = payload_file_open(fd, &index, NULL, error);
+
+        if (r >= 0)
+                r = scratch_file_open(scratch_path, &image_fd, error);
+        if (r < 0)
+                return r;
+        if (progress)
+                progress_begin(progress, step, payload_target_size_bytes(index));
+        r = payload_file_apply(fd, index, none, image_fd, progress ? show_progress : NULL, progress, error);
+        if (progress)
+                progress_end(progress, r < 0 ? "failed" : "");
+        if (r >= 0)
+                *ret = TAKE_FD(image_fd);
+        return r;
 }
 
 int payload_file_compare(int fd, const PayloadIndex *index, const PayloadSource *sources, int target_fd,

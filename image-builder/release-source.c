@@ -158,32 +158,13 @@ int release_sources_find(const ReleaseRequest *request, const Repository *reposi
 
 /* ---- images ---- */
 
-static void show_progress(void *data, uint64_t done_bytes)
-{
-        progress_update(data, done_bytes);
-}
-
 static int rebuild(const ReleaseSource *source, ImageKind kind, int payload_fd, const char *scratch_path,
                 Progress *progress, int *ret, Error *error)
 {
-        const PayloadSource none[PAYLOAD_SOURCES_MAX] = { { -1, 0, 0 }, { -1, 0, 0 }, { -1, 0, 0 },
-                { -1, 0, 0 } };
-        _cleanup_(payload_index_freep) PayloadIndex *index = NULL;
         _cleanup_free_ char *step =
                         string_format("%s image of %s again", image_kind_name(kind), source->version);
-        _cleanup_fd_ int fd = -1;
-        int r = payload_file_open(payload_fd, &index, NULL, error);
 
-        if (r >= 0)
-                r = scratch_file_open(scratch_path, &fd, error);
-        if (r < 0)
-                return r;
-        progress_begin(progress, step ? step : "image", payload_target_size_bytes(index));
-        r = payload_file_apply(payload_fd, index, none, fd, show_progress, progress, error);
-        progress_end(progress, r < 0 ? "failed" : "");
-        if (r >= 0)
-                *ret = TAKE_FD(fd);
-        return r;
+        return payload_file_restore(payload_fd, scratch_path, step ? step : "image", progress, ret, error);
 }
 
 static int check_image(const ReleaseSource *source, ImageKind kind, int fd, Error *error)
