@@ -8,14 +8,12 @@
 #include "strv.h"
 #include "updater.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #define PROGRAM "basculed"
-#define BEHIND_SECONDS 60 /* a clock that was set back by less is nothing to report */
 
 typedef struct Daemon {
         sd_event *event;
@@ -51,12 +49,6 @@ static void on_changed(void *data)
                 return;
         daemon->state = status->state;
         log_info("%s", line);
-        if (status->state == ENGINE_CHECKING && status->clock_behind_seconds >= BEHIND_SECONDS)
-                log_warning("the clock is %" PRIu64
-                            " s behind the latest time that is known; expiry is judged by the latter",
-                                status->clock_behind_seconds);
-        if (!engine_is_busy(status->state) && error_is_set(&status->last_error))
-                log_notice("%s", status->last_error.message);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *data)

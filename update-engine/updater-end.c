@@ -108,10 +108,10 @@ void updater_job_ended(Updater *updater, Job *job)
         /* Policy that holds the timer back works as it should. */
         bool is_policy = job->flags & INSTALL_AUTOMATIC && job->error.code == ERROR_REFUSED;
         if (job->result < 0 && job->error.code != ERROR_NOTHING_TO_DO && !is_policy)
-                updater->status.last_error = job->error;
+                updater_report(updater, &job->error);
         updater_save(updater);
         if (updater_refresh(updater, &error) < 0 && !error_is_set(&updater->status.last_error))
-                updater->status.last_error = error;
+                updater_report(updater, &error);
         (void)updater_step(updater, end_event(job), NULL);
         updater->status.operation_version[0] = '\0';
         if (updater->is_reload_wanted) {

@@ -77,6 +77,8 @@ void updater_save(Updater *updater);
 int updater_step(Updater *updater, EngineEvent event, Error *error);
 /* Takes over facts, notes a bless that happened meanwhile, drops a reboot that nothing waits for any more. */
 void updater_set_facts(Updater *updater, const HostFacts *facts);
+/* Makes this the last error of the status, and logs it. */
+void updater_report(Updater *updater, const Error *error);
 /* One line of history; detail may be NULL. */
 void updater_note(Updater *updater, HistoryKind kind, const char *version, const char *detail);
 

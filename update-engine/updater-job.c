@@ -2,11 +2,15 @@
 #include "updater-internal.h"
 
 #include "install.h"
+#include "log.h"
 #include "prefer.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+
+#define BEHIND_SECONDS 60 /* a clock that was set back by less is nothing to report */
 
 /* On the thread. */
 static void wake(Job *job)
@@ -141,6 +145,10 @@ static uint64_t believable_now(Updater *updater)
         if (stat(updater->host->trusted_root_path, &root) == 0 && root.st_mtime > 0)
                 now = MAX_OF(now, (uint64_t)root.st_mtime);
         updater->status.clock_behind_seconds = now - clock;
+        if (now - clock >= BEHIND_SECONDS)
+                log_warning("the clock is %" PRIu64
+                            " s behind the latest time that is known; expiry is judged by the latter",
+                                now - clock);
         return now;
 }
 

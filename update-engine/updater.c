@@ -2,6 +2,7 @@
 #include "updater-internal.h"
 
 #include "file.h"
+#include "log.h"
 #include "reboot.h"
 #include "trial.h"
 
@@ -43,11 +44,17 @@ void updater_touch(Updater *updater)
                 updater->options.changed(updater->options.data);
 }
 
+void updater_report(Updater *updater, const Error *error)
+{
+        updater->status.last_error = *error;
+        log_notice("%s", error->message);
+}
+
 void updater_save(Updater *updater)
 {
         Error error = { 0 };
         if (state_save(updater->state, updater->state_fd, &error) < 0)
-                updater->status.last_error = error;
+                updater_report(updater, &error);
         updater_touch(updater);
 }
 
@@ -94,7 +101,7 @@ static int go_down(Updater *updater)
         Error error = { 0 };
         int r = reboot_now(updater->host, &error);
         if (r < 0) {
-                updater->status.last_error = error;
+                updater_report(updater, &error);
                 (void)updater_step(updater, ENGINE_EVENT_REBOOT_FAILED, NULL);
         }
         return r;
@@ -170,7 +177,7 @@ static void notice(Updater *updater)
         HostFacts facts;
         Error error = { 0 };
         if (host_read_facts(updater->host, &facts, &error) < 0) {
-                updater->status.last_error = error;
+                updater_report(updater, &error);
                 (void)snprintf(updater->status.host.running.version,
                                 sizeof(updater->status.host.running.version), "%s",
                                 updater->host->running_version);
@@ -182,6 +189,15 @@ static void notice(Updater *updater)
         updater_notice_boot(updater);
         updater_set_facts(updater, &facts);
         watch_trial(updater);
+}
+
+static void report_bad_state(Updater *updater)
+{
+        Error error = { 0 };
+        (void)error_set(&error, ERROR_CORRUPT, EBADMSG,
+                        "state.json could not be read; it was set aside as state.json.bad and the ledger "
+                        "starts anew");
+        updater_report(updater, &error);
 }
 
 int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
@@ -204,9 +220,7 @@ int updater_new(const UpdaterOptions *options, Updater **ret, Error *error)
         if (r < 0)
                 return r;
         if (was_bad)
-                (void)error_set(&updater->status.last_error, ERROR_CORRUPT, EBADMSG,
-                                "state.json could not be read; it was set aside as state.json.bad and the "
-                                "ledger starts anew");
+                report_bad_state(updater);
         notice(updater);
         sync_status(updater);
         *ret = TAKE_PTR(updater);
