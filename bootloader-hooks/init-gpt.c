@@ -52,7 +52,7 @@ static uint32_t crc_more(uint32_t crc, const uint8_t *data, size_t size)
         for (size_t i = 0; i < size; i++) {
                 crc ^= data[i];
                 for (unsigned bit = 0; bit < 8; bit++)
-                        crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+                        crc = crc >> 1 ^ (UINT32_C(0xedb88320) & -(crc & 1));
         }
         return crc;
 }

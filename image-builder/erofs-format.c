@@ -47,7 +47,7 @@ uint32_t erofs_checksum(const uint8_t block[static EROFS_BLOCK_SIZE])
 
                 crc ^= own ? 0 : block[i];
                 for (int bit = 0; bit < 8; bit++)
-                        crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
+                        crc = crc >> 1 ^ (polynomial & -(crc & 1));
         }
         return crc;
 }

@@ -5,37 +5,11 @@
 #include "gpt-format.h"
 
 #include <string.h>
+#include <zlib.h>
 
-/* Four bits at a time: a table small enough to read, and quick enough for 16 KiB of entries. */
 uint32_t gpt_crc32(const void *data, size_t size)
 {
-        static const uint32_t of_nibble[16] = {
-                0x00000000,
-                0x1db71064,
-                0x3b6e20c8,
-                0x26d930ac,
-                0x76dc4190,
-                0x6b6b51f4,
-                0x4db26158,
-                0x5005713c,
-                0xedb88320,
-                0xf00f9344,
-                0xd6d6a3e8,
-                0xcb61b38c,
-                0x9b64c2b0,
-                0x86d3d2d4,
-                0xa00ae278,
-                0xbdbdf21c,
-        };
-        const uint8_t *p = data;
-        uint32_t crc = 0xffffffff;
-
-        for (size_t i = 0; i < size; i++) {
-                crc ^= p[i];
-                crc = crc >> 4 ^ of_nibble[crc & 0xf];
-                crc = crc >> 4 ^ of_nibble[crc & 0xf];
-        }
-        return ~crc;
+        return (uint32_t)crc32_z(0, data, size);
 }
 
 void gpt_uuid_swap(const uint8_t from[static UUID_SIZE], uint8_t to[static UUID_SIZE])
