@@ -3,9 +3,11 @@
 """Runs the tests that meson knows, suite by suite, and counts their TAP lines.
 
 Unit and corpus tests come from the sanitized build, those that drive whole programs or machines from the plain
-one. A program that dies, times out, or runs fewer tests than it planned counts as a failure of its own.
+one. A program that dies, times out, or runs fewer tests than it planned counts as a failure of its own. Programs run
+side by side, one on each processor; what they say comes in their order all the same.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -30,10 +32,11 @@ def in_suite(test, suite):
 
 
 def run_one(test, build, scratch, log_path):
-    """Returns (passed, failed, skipped, seconds)."""
+    """Returns (passed, failed, skipped), seconds, remarks."""
     environment = dict(os.environ, **SANITIZER_OPTIONS, **test.get("env", {}), TMPDIR=scratch)
     begun = time.monotonic()
     passed = failed = skipped = planned = 0
+    remarks = []
     with open(log_path, "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(test["cmd"], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    cwd=test.get("workdir") or build, env=environment, start_new_session=True)
@@ -56,13 +59,13 @@ def run_one(test, build, scratch, log_path):
     ran = passed + failed + skipped
     if planned and ran != planned:
         failed += 1
-        print("    planned %d tests, ran %d" % (planned, ran))
+        remarks.append("planned %d tests, ran %d" % (planned, ran))
     if status != 0 and failed == 0:
         failed += 1
-        print("    ended with %s" % status)
+        remarks.append("ended with %s" % status)
     if ran == 0 and failed == 0:
         passed += 1  # a plain program: its exit status is its verdict
-    return passed, failed, skipped, time.monotonic() - begun
+    return (passed, failed, skipped), time.monotonic() - begun, remarks
 
 
 def show_failure(log_path):
@@ -76,27 +79,39 @@ def show_failure(log_path):
         print("    | " + lines[i])
 
 
+def listed(options):
+    for suite in filter(None, options.suites):
+        build = options.sanitized if suite in SANITIZED else options.plain
+        for test in tests_of(build):
+            if in_suite(test, suite):
+                yield suite, test, build, os.path.join(
+                    options.scratch, "%s-%s.log" % (suite, test["name"].replace("/", "-")))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plain", required=True)
     parser.add_argument("--sanitized", required=True)
     parser.add_argument("--scratch", required=True)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="programs side by side")
     parser.add_argument("suites", nargs="+")
     options = parser.parse_args()
     for folder in ("plain", "sanitized", "scratch"):
         setattr(options, folder, os.path.abspath(getattr(options, folder)))
     os.makedirs(options.scratch, exist_ok=True)
     totals = [0, 0, 0]
-    for suite in filter(None, options.suites):
-        build = options.sanitized if suite in SANITIZED else options.plain
-        for test in (t for t in tests_of(build) if in_suite(t, suite)):
-            log_path = os.path.join(options.scratch, "%s-%s.log" % (suite, test["name"].replace("/", "-")))
-            counts = run_one(test, build, options.scratch, log_path)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        runs = [(suite, test["name"], log, pool.submit(run_one, test, build, options.scratch, log))
+                for suite, test, build, log in listed(options)]
+        for suite, name, log, run in runs:
+            counts, seconds, remarks = run.result()
             print("%-11s %-28s %4d passed, %d failed%s  %.1f s" % (
-                suite, test["name"], counts[0], counts[1], ", %d skipped" % counts[2] if counts[2] else "",
-                counts[3]), flush=True)
+                suite, name, counts[0], counts[1], ", %d skipped" % counts[2] if counts[2] else "", seconds),
+                flush=True)
+            for remark in remarks:
+                print("    " + remark)
             if counts[1]:
-                show_failure(log_path)
+                show_failure(log)
             totals = [a + b for a, b in zip(totals, counts)]
     print("%d passed, %d failed%s" % (totals[0], totals[1], ", %d skipped" % totals[2] if totals[2] else ""))
     return 1 if totals[1] or not totals[0] else 0
