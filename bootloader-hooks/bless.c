@@ -141,21 +141,15 @@ int main(int argc, char **argv)
                                 "instead of " TRIAL_STATE_FOLDER },
                 { 0 },
         };
+        const Usage usage = { "bascule-bless", "[OPTION...]", "Ends the trial of the running release.", 0,
+                0 };
         Error error = { 0 };
-        bool help = false;
         char **rest;
-        int count, r;
+        int r;
 
         log_open("bascule-bless");
-        r = options_parse(argc, argv, options, &rest, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help("bascule-bless", "[OPTION...]", "Ends the trial of the running release.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count > 0)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "bascule-bless takes no arguments but options.");
-        if (r >= 0)
+        r = options_take(argc, argv, options, &usage, &rest, &error);
+        if (r == 0)
                 r = run(&arguments, &error);
         return program_exit("bascule-bless", r, &error, false);
 }

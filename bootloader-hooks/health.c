@@ -173,25 +173,17 @@ int main(int argc, char **argv)
                                 "instead of " TRIAL_STATE_FOLDER },
                 { 0 },
         };
+        const Usage usage = { "bascule-health", "[OPTION...]", "Runs the health checks of this host.", 0,
+                0 };
         Error error = { 0 };
         char **rest;
-        int count, r;
-        bool help = false;
+        int r;
 
         log_open("bascule-health");
-        r = options_parse(argc, argv, options, &rest, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help("bascule-health", "[OPTION...]", "Runs the health checks of this host.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && (count > 0 || arguments.timeout_seconds == 0 ||
-                                      arguments.timeout_seconds > TIMEOUT_MAX))
-                r = error_set(&error, ERROR_USAGE, EINVAL,
-                                "bascule-health takes no arguments but options, and a timeout of 1 to %d "
-                                "seconds.",
-                                TIMEOUT_MAX);
-        if (r >= 0)
+        r = options_take(argc, argv, options, &usage, &rest, &error);
+        if (r == 0 && (arguments.timeout_seconds == 0 || arguments.timeout_seconds > TIMEOUT_MAX))
+                r = error_set(&error, ERROR_USAGE, EINVAL, "the timeout is 1 to %d seconds", TIMEOUT_MAX);
+        if (r == 0)
                 r = run(&arguments, &error);
         return program_exit("bascule-health", r, &error, false);
 }

@@ -154,6 +154,26 @@ void options_print_help(const char *program, const char *usage, const char *summ
         print_option(&help);
 }
 
+int options_take(int argc, char **argv, const Option *options, const Usage *usage, char ***ret_arguments,
+                Error *error)
+{
+        bool is_help;
+        int count, r = options_parse(argc, argv, options, ret_arguments, &count, &is_help, error);
+
+        if (r < 0)
+                return r;
+        if (is_help) {
+                options_print_help(usage->program, usage->line, usage->summary, options);
+                return 1;
+        }
+        if (count < usage->arguments_min || count > usage->arguments_max)
+                return error_set(error, ERROR_USAGE, EINVAL, "%s; usage: %s %s",
+                                count < usage->arguments_min ? "an argument is missing"
+                                                             : "there are too many arguments",
+                                usage->program, usage->line);
+        return 0;
+}
+
 static void print_verbs(const char *program, const char *summary, const Verb *verbs)
 {
         printf("Usage: %s VERB [OPTION...]\n\n%s\n\nVerbs:\n", program, summary);

@@ -38,6 +38,19 @@ typedef struct Verb {
 int options_parse(int argc, char **argv, const Option *options, char ***ret_arguments, int *ret_count,
                 bool *ret_help, Error *error);
 
+/* What a program or a verb takes, for --help. */
+typedef struct Usage {
+        const char *program;
+        const char *line; /* what follows the program's name: "verify REPO [OPTION...]" */
+        const char *summary;
+        int arguments_min, arguments_max;
+} Usage;
+
+/* options_parse() and what nearly every verb does next: --help is answered, and too few or too many
+ * arguments are a mistake. 0; 1 when nothing is left to do after --help; negative like options_parse(). */
+int options_take(int argc, char **argv, const Option *options, const Usage *usage, char ***ret_arguments,
+                Error *error);
+
 /* Prints "Usage: PROGRAM USAGE", the summary and the options table to standard output. */
 void options_print_help(const char *program, const char *usage, const char *summary, const Option *options);
 

@@ -145,22 +145,15 @@ int verb_build(int argc, char **argv)
                 { "json", 0, OPTION_FLAG, &a.json, NULL, "Print what was made as JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "build RECIPE -o DIR [OPTION...]",
+                "Builds the root image, kernel image and disk images that a recipe describes.", 1, 1 };
         Error error = { 0 };
         char **arguments;
-        int count, r;
-        bool help;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help(PROGRAM_NAME, "build RECIPE -o DIR [OPTION...]",
-                                "Builds the root image, kernel image and disk images that a recipe "
-                                "describes.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && (count != 1 || !a.build.output))
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"build\" takes a recipe and -o DIR");
-        if (r >= 0)
+        if (r == 0 && !a.build.output)
+                r = error_set(&error, ERROR_USAGE, EINVAL, "name the folder for what is made: -o DIR");
+        if (r == 0)
                 r = run(arguments[0], &a, &error);
         a.settings = strv_free(a.settings);
         return program_exit(PROGRAM_NAME, r, &error, a.json);

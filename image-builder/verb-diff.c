@@ -46,23 +46,15 @@ int verb_diff(int argc, char **argv)
                 { "json", 0, OPTION_FLAG, &values.json, NULL, "Print JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "diff OLD NEW [OPTION...]",
+                "Shows what changed between two images: root images, folders that `build` made, or "
+                "releases.",
+                2, 2 };
         Error error = { 0 };
         char **arguments;
-        bool help;
-        int count, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help(PROGRAM_NAME, "diff OLD NEW [OPTION...]",
-                                "Shows what changed between two images: root images, folders that `build` "
-                                "made, or "
-                                "releases.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 2)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"diff\" takes two images, folders or releases");
-        if (r >= 0)
+        if (r == 0)
                 r = run(&values, arguments, &error);
         return program_exit(PROGRAM_NAME, r, &error, values.json);
 }

@@ -20,27 +20,20 @@ static int run(const char *path, bool json, Error *error)
 
 int verb_inspect(int argc, char **argv)
 {
-        bool json = false, is_help = false;
+        bool json = false;
         const Option options[] = {
                 { "json", 0, OPTION_FLAG, &json, NULL, "Print JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "inspect PATH [OPTION...]",
+                "Explains a repository, an image folder, a release manifest, a channel, a payload, a root "
+                "image, a disk image or an EFI program.",
+                1, 1 };
         Error error = { 0 };
         char **arguments;
-        int count = 0, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &is_help, &error);
-        if (r >= 0 && is_help) {
-                options_print_help(PROGRAM_NAME, "inspect PATH [OPTION...]",
-                                "Explains a repository, an image folder, a release manifest, a channel, a "
-                                "payload, a "
-                                "root image, a disk image or an EFI program.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 1)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"inspect\" takes one path");
-        if (r >= 0)
+        if (r == 0)
                 r = run(arguments[0], json, &error);
         return program_exit(PROGRAM_NAME, r, &error, json);
 }

@@ -30,30 +30,23 @@ int verb_recipe(int argc, char **argv)
 {
         _cleanup_strv_ char **settings = NULL;
         const char *version = NULL;
-        bool json = false, help;
+        bool json = false;
         const Option options[] = {
                 { "set", 's', OPTION_LIST, &settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "version", 0, OPTION_STRING, &version, "VERSION", "Version instead of the recipe's" },
                 { "json", 0, OPTION_FLAG, &json, NULL, "Report an error as JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "recipe check|show RECIPE [OPTION...]",
+                "Checks a recipe, or shows it with its includes, drop-ins and defaults resolved.", 2, 2 };
         Error error = { 0 };
         char **arguments;
-        int count, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help(PROGRAM_NAME, "recipe check|show RECIPE [OPTION...]",
-                                "Checks a recipe, or shows it with its includes, drop-ins and defaults "
-                                "resolved.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && (count != 2 || (strcmp(arguments[0], "check") != 0 &&
-                                                     strcmp(arguments[0], "show") != 0)))
+        if (r == 0 && strcmp(arguments[0], "check") != 0 && strcmp(arguments[0], "show") != 0)
                 r = error_set(&error, ERROR_USAGE, EINVAL,
                                 "\"recipe\" takes \"check RECIPE\" or \"show RECIPE\"");
-        if (r >= 0)
+        if (r == 0)
                 r = run(arguments[0], arguments[1], settings, version, &error);
         return program_exit(PROGRAM_NAME, r, &error, json);
 }

@@ -95,25 +95,17 @@ int verb_refresh(int argc, char **argv)
                                 "Remove files that nothing names and that are older" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "refresh REPO --keys DIR [OPTION...]",
+                "Signs a repository's timestamp anew, and its snapshot when that is due. Made to be run by "
+                "a timer.",
+                1, 1 };
         Error error = { 0 };
-        bool is_help = false;
         char **arguments;
-        int count = 0, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &is_help, &error);
-        if (r >= 0 && is_help) {
-                options_print_help(PROGRAM_NAME, "refresh REPO --keys DIR [OPTION...]",
-                                "Signs a repository's timestamp anew, and its snapshot when that is due. "
-                                "Made to be run "
-                                "by a timer.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 1)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"refresh\" takes one repository");
-        if (r >= 0)
+        if (r == 0)
                 r = check_days(&refresh, &error);
-        if (r >= 0)
+        if (r == 0)
                 r = run(arguments[0], &refresh, &error);
         key_options_done(&refresh.keys);
         return program_exit(PROGRAM_NAME, r, &error, false);

@@ -144,23 +144,15 @@ static int withdraw(const ReleaseOptions *options, const char *version, Error *e
 
 typedef int (*ReleaseAction)(const ReleaseOptions *options, const char *argument, Error *error);
 
-/* Parses, answers --help, runs. */
-static int run_verb(int argc, char **argv, const Option *table, ReleaseOptions *options, const char *usage,
-                const char *summary, ReleaseAction action)
+static int run_verb(int argc, char **argv, const Option *table, ReleaseOptions *options, const Usage *usage,
+                ReleaseAction action)
 {
         Error error = { 0 };
-        bool is_help = false;
         char **arguments;
-        int count = 0, r = options_parse(argc, argv, table, &arguments, &count, &is_help, &error);
+        int r = options_take(argc, argv, table, usage, &arguments, &error);
 
-        if (r >= 0 && is_help) {
-                options_print_help(PROGRAM_NAME, usage, summary, table);
-        } else {
-                if (r >= 0 && count != 1)
-                        r = error_set(&error, ERROR_USAGE, EINVAL, "usage: %s", usage);
-                if (r >= 0)
-                        r = action(options, arguments[0], &error);
-        }
+        if (r == 0)
+                r = action(options, arguments[0], &error);
         (void)strv_free(options->from);
         key_options_done(&options->keys);
         return program_exit(PROGRAM_NAME, r, &error, options->json);
@@ -193,13 +185,12 @@ int verb_release(int argc, char **argv)
                 { "json", 0, OPTION_FLAG, &values.json, NULL, "Print a summary, or an error, as JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "release DIR --repo DIR --channel NAME --keys DIR [OPTION...]",
+                "Publishes a built image as a signed release: payloads, manifest, channel. A run that was "
+                "interrupted has published nothing, and can be repeated.",
+                1, 1 };
 
-        return run_verb(argc, argv, table, &values,
-                        "release DIR --repo DIR --channel NAME --keys DIR [OPTION...]",
-                        "Publishes a built image as a signed release: payloads, manifest, channel. A run "
-                        "that was "
-                        "interrupted has published nothing, and can be repeated.",
-                        release);
+        return run_verb(argc, argv, table, &values, &usage, release);
 }
 
 int verb_withdraw(int argc, char **argv)
@@ -213,10 +204,10 @@ int verb_withdraw(int argc, char **argv)
                 { "json", 0, OPTION_FLAG, &values.json, NULL, "Print an error as JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME,
+                "withdraw VERSION --repo DIR --channel NAME --reason TEXT --keys DIR [OPTION...]",
+                "Takes a release back: no host goes to it any more. Hosts that run it stay where they are.",
+                1, 1 };
 
-        return run_verb(argc, argv, table, &values,
-                        "withdraw VERSION --repo DIR --channel NAME --reason TEXT --keys DIR [OPTION...]",
-                        "Takes a release back: no host goes to it any more. Hosts that run it stay where "
-                        "they are.",
-                        withdraw);
+        return run_verb(argc, argv, table, &values, &usage, withdraw);
 }

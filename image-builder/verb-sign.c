@@ -26,23 +26,15 @@ int verb_sign(int argc, char **argv)
 {
         KeyOptions key_options = { 0 };
         const Option options[] = { KEY_OPTIONS(key_options), { 0 } };
+        const Usage usage = { PROGRAM_NAME, "sign FILE --key KEY...",
+                "Adds the signatures of root keys to a root metadata file, such as the draft of the next "
+                "root.",
+                1, 1 };
         Error error = { 0 };
-        bool is_help = false;
         char **arguments;
-        int count = 0, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &is_help, &error);
-        if (r >= 0 && is_help) {
-                options_print_help(PROGRAM_NAME, "sign FILE --key KEY...",
-                                "Adds the signatures of root keys to a root metadata file, such as the "
-                                "draft of the "
-                                "next root.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 1)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"sign\" takes one file");
-        if (r >= 0)
+        if (r == 0)
                 r = run(arguments[0], &key_options, &error);
         key_options_done(&key_options);
         return program_exit(PROGRAM_NAME, r, &error, false);

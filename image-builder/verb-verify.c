@@ -28,28 +28,21 @@ static int run(const char *path, const char *time_text, bool json, Error *error)
 int verb_verify(int argc, char **argv)
 {
         const char *time_text = NULL;
-        bool json = false, is_help = false;
+        bool json = false;
         const Option options[] = {
                 { "time", 0, OPTION_STRING, &time_text, "TIME", "As seen at that time instead of now" },
                 { "json", 0, OPTION_FLAG, &json, NULL, "Report in JSON" },
                 { 0 },
         };
+        const Usage usage = { PROGRAM_NAME, "verify REPO [OPTION...]",
+                "Checks a whole repository as a client would, from every root that it has, and every target "
+                "file.",
+                1, 1 };
         Error error = { 0 };
         char **arguments;
-        int count = 0, r;
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &is_help, &error);
-        if (r >= 0 && is_help) {
-                options_print_help(PROGRAM_NAME, "verify REPO [OPTION...]",
-                                "Checks a whole repository as a client would, from every root that it has, "
-                                "and every "
-                                "target file.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 1)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "\"verify\" takes one repository");
-        if (r >= 0)
+        if (r == 0)
                 r = run(arguments[0], time_text, json, &error);
         return program_exit(PROGRAM_NAME, r, &error, json);
 }

@@ -7,22 +7,13 @@
 int verb_disk_argument(int argc, char **argv, const Option *options, const char *usage, const char *summary,
                 char **ret_path, Error *error)
 {
+        const Usage whole = { PROGRAM_NAME, usage, summary, 0, 1 };
         char **arguments, *path = NULL;
-        int count, r;
-        bool help;
+        int r = options_take(argc, argv, options, &whole, &arguments, error);
 
-        r = options_parse(argc, argv, options, &arguments, &count, &help, error);
-        if (r < 0)
+        if (r != 0)
                 return r;
-        if (help) {
-                options_print_help(PROGRAM_NAME, usage, summary, options);
-                return 1;
-        }
-        if (count > 1)
-                return error_set(error, ERROR_USAGE, EINVAL, "one disk at most, not \"%s\" as well",
-                                arguments[1]);
-        r = 0;
-        if (count == 1)
+        if (arguments[0])
                 path = strdup(arguments[0]);
         else
                 r = disk_find_running(&path);

@@ -130,22 +130,13 @@ int verb_install(int argc, char **argv)
                 { 0 },
         };
         char **arguments;
+        const Usage usage = { PROGRAM_NAME, "install [OPTION...] IMAGE DISK",
+                "Overwrites a disk with a raw disk image, reads it back, and gives var the rest of the "
+                "disk.\nRefuses disks in use and the one that the running system lies on.",
+                2, 2 };
         Error error = { 0 };
-        int count, r;
-        bool help;
-
-        r = options_parse(argc, argv, options, &arguments, &count, &help, &error);
-        if (r >= 0 && help) {
-                options_print_help(PROGRAM_NAME, "install [OPTION...] IMAGE DISK",
-                                "Overwrites a disk with a raw disk image, reads it back, and gives var the "
-                                "rest of the "
-                                "disk.\nRefuses disks in use and the one that the running system lies on.",
-                                options);
-                return 0;
-        }
-        if (r >= 0 && count != 2)
-                r = error_set(&error, ERROR_USAGE, EINVAL, "install takes an image and a disk");
-        if (r >= 0)
+        int r = options_take(argc, argv, options, &usage, &arguments, &error);
+        if (r == 0)
                 r = install(arguments[0], arguments[1], &chosen, &error);
         return program_exit(PROGRAM_NAME, r, &error, chosen.json);
 }

@@ -161,6 +161,29 @@ TEST(json_refuses_duplicates_nul_and_length)
         json_decref(json);
 }
 
+static int take(int argc, const char *const *words, Error *error)
+{
+        const Option none[] = { { 0 } };
+        const Usage usage = { "program", "verb FILE [OTHER]", "Does.", 1, 2 };
+        char *argv[8] = { 0 }, **arguments;
+
+        for (int i = 0; i < argc; i++)
+                argv[i] = (char *)words[i];
+        return options_take(argc, argv, none, &usage, &arguments, error);
+}
+
+TEST(too_few_and_too_many_arguments_are_a_mistake)
+{
+        const char *const words[] = { "verb", "one", "two", "three" };
+        Error error = { 0 };
+
+        CHECK_EQ(take(1, words, &error), -EINVAL);
+        CHECK_STR(error.message, "an argument is missing; usage: program verb FILE [OTHER]");
+        CHECK_EQ(take(2, words, NULL), 0);
+        CHECK_EQ(take(3, words, NULL), 0);
+        CHECK_EQ(take(4, words, NULL), -EINVAL);
+}
+
 TEST(options_mix_with_arguments)
 {
         char *argv[] = { (char *)"verb", (char *)"one", (char *)"--size=2K", (char *)"-o", (char *)"out",
