@@ -92,60 +92,22 @@ int bus_method_get_config(sd_bus_message *call, void *data, sd_bus_error *error)
 
 /* ---- Methods that polkit is asked about ---- */
 
-static int run_check(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+/* What begins a job. */
+static int begin_check(Updater *updater, const BusRequest *request, BusJob *job, Error *error)
 {
-        _cleanup_bus_request_ BusRequest request = { 0 };
-        Error error = { 0 };
-        Bus *bus = data;
-        BusJob *job;
-        int r = bus_request_read(call, &request, bus_error);
-
-        if (r < 0)
-                return r;
-        bus_request_log(&request, call);
-        job = bus_job_new(bus, "check", call);
-        if (!job)
-                return -ENOMEM;
-        r = updater_check(bus->updater, request.version, request.flags, bus_job_finish, job, &error);
-        return bus_job_answer(job, call, r, &error, bus_error);
+        return updater_check(updater, request->version, request->flags, bus_job_finish, job, error);
 }
 
-static int run_update(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int begin_update(Updater *updater, const BusRequest *request, BusJob *job, Error *error)
 {
-        _cleanup_bus_request_ BusRequest request = { 0 };
-        Error error = { 0 };
-        Bus *bus = data;
-        BusJob *job;
-        int r = bus_request_read(call, &request, bus_error);
-
-        if (r < 0)
-                return r;
-        bus_request_log(&request, call);
-        job = bus_job_new(bus, "update", NULL);
-        if (!job)
-                return -ENOMEM;
-        r = request.is_scheduled ? updater_timer(bus->updater, bus_job_finish, job, &error)
-                                 : updater_install(bus->updater, request.version, request.flags,
-                                                   bus_job_finish, job, &error);
-        return bus_job_answer(job, call, r, &error, bus_error);
+        if (request->is_scheduled)
+                return updater_timer(updater, bus_job_finish, job, error);
+        return updater_install(updater, request->version, request->flags, bus_job_finish, job, error);
 }
 
-static int run_rollback(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+static int begin_rollback(Updater *updater, const BusRequest *request, BusJob *job, Error *error)
 {
-        _cleanup_bus_request_ BusRequest request = { 0 };
-        Error error = { 0 };
-        Bus *bus = data;
-        BusJob *job;
-        int r = bus_request_read(call, &request, bus_error);
-
-        if (r < 0)
-                return r;
-        job = bus_job_new(bus, "rollback", NULL);
-        if (!job)
-                return -ENOMEM;
-        r = updater_rollback(
-                        bus->updater, (request.flags & INSTALL_REBOOT) != 0, bus_job_finish, job, &error);
-        return bus_job_answer(job, call, r, &error, bus_error);
+        return updater_rollback(updater, (request->flags & INSTALL_REBOOT) != 0, bus_job_finish, job, error);
 }
 
 /* What is carried out at once. `version` is NULL for those that take none, and for "". */
@@ -180,28 +142,33 @@ static int act_reload(Updater *updater, const char *version, Error *error)
         return r;
 }
 
+static int run_job(sd_bus_message *call, void *data, sd_bus_error *bus_error);
 static int run_at_once(sd_bus_message *call, void *data, sd_bus_error *bus_error);
 
 typedef struct Guarded {
         const char *member;
         const char *action;
         BusAuthorized run;
-        int (*act)(Updater *updater, const char *version, Error *error); /* of run_at_once() */
+        const char *operation; /* of run_job(), as its signals name it */
+        /* of run_job(); a check's caller waits for the plan as its answer */
+        int (*begin)(Updater *updater, const BusRequest *request, BusJob *job, Error *error);
+        /* of run_at_once() */
+        int (*act)(Updater *updater, const char *version, Error *error);
         bool takes_version, takes_overrides;
 } Guarded;
 
 static const Guarded guarded[] = {
-        { "Check", ACTION_CHECK, run_check, .takes_overrides = true },
-        { "Plan", ACTION_CHECK, run_check, .takes_overrides = true },
-        { "Update", ACTION_UPDATE, run_update, .takes_overrides = true },
-        { "Rollback", ACTION_ROLLBACK, run_rollback },
-        { "Cancel", ACTION_UPDATE, run_at_once, act_cancel },
-        { "Reboot", ACTION_UPDATE, run_at_once, act_reboot },
-        { "Bless", ACTION_MANAGE, run_at_once, act_bless },
-        { "Pin", ACTION_MANAGE, run_at_once, updater_pin, .takes_version = true },
-        { "Unpin", ACTION_MANAGE, run_at_once, act_unpin },
-        { "ClearLedger", ACTION_MANAGE, run_at_once, updater_ledger_clear, .takes_version = true },
-        { "Reload", ACTION_MANAGE, run_at_once, act_reload },
+        { "Check", ACTION_CHECK, run_job, "check", begin_check, .takes_overrides = true },
+        { "Plan", ACTION_CHECK, run_job, "check", begin_check, .takes_overrides = true },
+        { "Update", ACTION_UPDATE, run_job, "update", begin_update, .takes_overrides = true },
+        { "Rollback", ACTION_ROLLBACK, run_job, "rollback", begin_rollback },
+        { "Cancel", ACTION_UPDATE, run_at_once, .act = act_cancel },
+        { "Reboot", ACTION_UPDATE, run_at_once, .act = act_reboot },
+        { "Bless", ACTION_MANAGE, run_at_once, .act = act_bless },
+        { "Pin", ACTION_MANAGE, run_at_once, .act = updater_pin, .takes_version = true },
+        { "Unpin", ACTION_MANAGE, run_at_once, .act = act_unpin },
+        { "ClearLedger", ACTION_MANAGE, run_at_once, .act = updater_ledger_clear, .takes_version = true },
+        { "Reload", ACTION_MANAGE, run_at_once, .act = act_reload },
 };
 
 /* The bus passes on only members of the interface (bus.c), and each of those that change something is here.
@@ -214,6 +181,25 @@ static const Guarded *find_guarded(sd_bus_message *call)
                 if (strcmp(guarded[i].member, member) == 0)
                         return &guarded[i];
         return NULL;
+}
+
+static int run_job(sd_bus_message *call, void *data, sd_bus_error *bus_error)
+{
+        _cleanup_bus_request_ BusRequest request = { 0 };
+        const Guarded *method = find_guarded(call);
+        Error error = { 0 };
+        Bus *bus = data;
+        BusJob *job;
+        int r = bus_request_read(call, &request, bus_error);
+
+        if (r < 0)
+                return r;
+        bus_request_log(&request, call);
+        job = bus_job_new(bus, method->operation, method->begin == begin_check ? call : NULL);
+        if (!job)
+                return -ENOMEM;
+        r = method->begin(bus->updater, &request, job, &error);
+        return bus_job_answer(job, call, r, &error, bus_error);
 }
 
 static int run_at_once(sd_bus_message *call, void *data, sd_bus_error *bus_error)
