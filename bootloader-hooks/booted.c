@@ -80,7 +80,7 @@ int booted_parse(const char *text, Booted *ret, Error *error)
         }
         if (r < 0 || !booted.image_id[0] || !booted.version[0] || !booted.disk[0] || !booted.slot ||
                         memcmp(booted.root_hash, no_hash, SHA256_SIZE) == 0)
-                return error_set(error, ERROR_CORRUPT, EBADMSG, "The note of this boot is damaged: reboot.");
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "the note of this boot is damaged: reboot");
         *ret = booted;
         return 0;
 }
@@ -96,8 +96,8 @@ int booted_read(const char *folder, Booted *ret, Error *error)
         r = file_read(AT_FDCWD, path, BOOTED_MAX, &text, &size);
         if (r == -ENOENT)
                 return error_set(error, ERROR_INCOMPATIBLE, ENOENT,
-                                "This machine does not run a release of ours: there is no %s.", path);
+                                "this machine does not run a release of ours: there is no %s", path);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot read %s: %s.", path, strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r));
         return booted_parse(text, ret, error);
 }

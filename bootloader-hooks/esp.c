@@ -81,7 +81,7 @@ int esp_open(const char *device, bool writable, Esp **ret, Error *error)
 
         if (r < 0)
                 return error_set(error, r == -EBUSY ? ERROR_BUSY : ERROR_IO, -r,
-                                "Cannot lock the boot partition %s: %s.", device, strerror(-r));
+                                "cannot lock the boot partition %s: %s", device, strerror(-r));
         if (writable) {
                 /* If it cannot be mended, or someone has it mounted, mounting will tell or it is no matter.
                  */
@@ -93,21 +93,21 @@ int esp_open(const char *device, bool writable, Esp **ret, Error *error)
 
         if (context_fd < 0)
                 return error_set(error, errno == EPERM ? ERROR_PERMISSION : ERROR_MISSING_TOOL, errno,
-                                "Cannot prepare to mount the boot partition: %s.", strerror(errno));
+                                "cannot prepare to mount the boot partition: %s", strerror(errno));
         r = configure(context_fd, device, writable);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot mount the boot partition %s: %s.", device,
+                return error_set(error, ERROR_IO, -r, "cannot mount the boot partition %s: %s", device,
                                 strerror(-r));
         mount_fd = fsmount(context_fd, FSMOUNT_CLOEXEC,
                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
                                         (writable ? 0 : MOUNT_ATTR_RDONLY));
         if (mount_fd < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot mount the boot partition %s: %s.", device,
+                return error_set(error, ERROR_IO, errno, "cannot mount the boot partition %s: %s", device,
                                 strerror(errno));
         /* fsmount() gives an O_PATH descriptor, by which nothing can be synced. */
         fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot open the boot partition %s: %s.", device,
+                return error_set(error, ERROR_IO, errno, "cannot open the boot partition %s: %s", device,
                                 strerror(errno));
         return esp_new(TAKE_FD(fd), TAKE_FD(mount_fd), TAKE_FD(lock_fd), ret, error);
 }
@@ -117,7 +117,7 @@ int esp_open_folder(const char *path, Esp **ret, Error *error)
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot open the boot folder %s: %s.", path,
+                return error_set(error, ERROR_IO, errno, "cannot open the boot folder %s: %s", path,
                                 strerror(errno));
         return esp_new(fd, -1, -1, ret, error);
 }

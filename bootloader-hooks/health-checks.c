@@ -115,7 +115,7 @@ int health_collect(const char *const *folders, HealthReport *ret, Error *error)
 
                 if (r < 0)
                         return error_set(error, r == -E2BIG ? ERROR_CONFIG : ERROR_IO, -r,
-                                        "Cannot list the health checks in %s: %s.", *folders, strerror(-r));
+                                        "cannot list the health checks in %s: %s", *folders, strerror(-r));
         }
         drop_others(&report);
         qsort(report.checks, report.count, sizeof(HealthCheck), compare_names);

@@ -76,7 +76,7 @@ static int write_report(const Arguments *arguments, const HealthReport *report, 
 
         if (r >= 0)
                 r = file_replace(AT_FDCWD, path, text, strlen(text), 0644);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot write %s: %s.", path ? path : REPORT_NAME,
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot write %s: %s", path ? path : REPORT_NAME,
                                        strerror(-r))
                      : 0;
 }
@@ -116,7 +116,7 @@ static int check_health(const Arguments *arguments, const Booted *booted, Error 
                 return r;
         health_reason(&report, reason, sizeof(reason));
         r = give_up(arguments, booted, reason, error);
-        return r < 0 ? r : error_set(error, ERROR_FAILED, EIO, "This host is not healthy: %s", reason);
+        return r < 0 ? r : error_set(error, ERROR_FAILED, EIO, "this host is not healthy: %s", reason);
 }
 
 /* Whether an earlier run in this boot found the host healthy. */

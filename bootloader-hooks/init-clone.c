@@ -257,7 +257,7 @@ static int clone_folder(Clone *clone, int from_fd, int to_fd, unsigned depth)
                 r = clone_entry(clone, from_fd, to_fd, item->d_name, depth);
                 if (r < 0)
                         return error_set(clone->error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r,
-                                        "Cannot copy %s%s: %s.", clone->path, item->d_name, strerror(-r));
+                                        "cannot copy %s%s: %s", clone->path, item->d_name, strerror(-r));
         }
         return errno > 0 ? -errno : 0;
 }
@@ -284,13 +284,13 @@ int clone_tree(int from_fd, int to_fd, Error *error)
         if (!clone.path || !clone.list || !clone.value)
                 return error_oom(error);
         if (fstat(from_fd, &status) < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot look at the folder to copy: %s.",
+                return error_set(error, ERROR_IO, errno, "cannot look at the folder to copy: %s",
                                 strerror(errno));
         clone.device = status.st_dev;
         r = clone_folder(&clone, from_fd, to_fd, 0);
         if (r >= 0)
                 r = copy_attributes(&clone, from_fd, to_fd, ".", &status);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot copy a folder: %s.", strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot copy a folder: %s", strerror(-r));
         return 0;
 }

@@ -86,7 +86,7 @@ static int take_word(const char *word, Cmdline *cmdline, Error *error)
                 break;
         }
         return error_set(error, ERROR_CONFIG, EINVAL,
-                        "The kernel command line has \"%s\", which means nothing to bascule-init.", word);
+                        "the kernel command line has \"%s\", which means nothing to bascule-init", word);
 }
 
 /* Copies the next word without its quotes; returns what follows it, or NULL at the end. A word that is too

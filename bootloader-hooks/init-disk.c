@@ -193,12 +193,12 @@ int init_find_slot(const uint8_t root_hash[static SHA256_SIZE], const uint8_t *l
         }
         if (!saw_table)
                 return error_set(error, ERROR_CORRUPT, ENODEV,
-                                "No disk with a sound partition table appeared.");
+                                "no disk with a sound partition table appeared");
         if (loader_partuuid && !saw_loader_disk)
                 return error_set(error, ERROR_CORRUPT, ENODEV,
-                                "The disk that the boot loader came from did not appear.");
+                                "the disk that the boot loader came from did not appear");
         return error_set(error, ERROR_CORRUPT, ENOENT,
-                        "No slot holds this release: no verity superblock carries its root hash.");
+                        "no slot holds this release: no verity superblock carries its root hash");
 }
 
 int init_loader_partuuid(uint8_t ret[static UUID_SIZE])

@@ -103,11 +103,11 @@ int dm_create(const char *name, const char *uuid, const char *target, const char
         int r;
 
         if (fd < 0)
-                return error_set(error, ERROR_MISSING_TOOL, errno, "The kernel has no device mapper: %s.",
+                return error_set(error, ERROR_MISSING_TOOL, errno, "the kernel has no device mapper: %s",
                                 strerror(errno));
         r = create(fd, name, uuid, ret_device);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot make the device %s: %s.", name, strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot make the device %s: %s", name, strerror(-r));
         r = load(fd, name, target, parameters, size_bytes);
         if (r >= 0)
                 r = resume(fd, name);
@@ -115,7 +115,7 @@ int dm_create(const char *name, const char *uuid, const char *target, const char
                 r = link_node(name, ret_device);
         if (r < 0) {
                 (void)dm_remove(name);
-                return error_set(error, ERROR_IO, -r, "The kernel does not take the %s table: %s.", target,
+                return error_set(error, ERROR_IO, -r, "the kernel does not take the %s table: %s", target,
                                 strerror(-r));
         }
         return 0;

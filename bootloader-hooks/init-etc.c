@@ -15,7 +15,7 @@
 
 static int io_error(Error *error, int r, const char *what)
 {
-        return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "Cannot %s: %s.", what,
+        return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "cannot %s: %s", what,
                         strerror(-r));
 }
 
@@ -110,7 +110,7 @@ int etc_prepare(int state_fd, const char *version, Error *error)
         int r = 0;
 
         if (!version_is_valid(version))
-                return error_set(error, ERROR_FAILED, EINVAL, "\"%s\" is not a version.", version);
+                return error_set(error, ERROR_FAILED, EINVAL, "\"%s\" is not a version", version);
         if (!layer_is_whole(state_fd, version)) {
                 r = tree_remove(state_fd, version);
                 if (r < 0)

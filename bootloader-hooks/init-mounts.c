@@ -49,7 +49,7 @@ static void repair_var(const char *device, void (*alive)(void))
 
         if (access(SYSROOT "/sbin/e2fsck", X_OK) < 0)
                 return;
-        init_problem("Repairing %s.", device);
+        init_problem("repairing %s", device);
         child = fork();
         if (child == 0)
                 run_repair(device);
@@ -66,13 +66,13 @@ static int mount_persistent_var(const char *device, void (*alive)(void), Error *
         int r;
 
         if (!device || !*device)
-                return error_set(error, ERROR_CORRUPT, ENODEV, "The disk has no var partition.");
+                return error_set(error, ERROR_CORRUPT, ENODEV, "the disk has no var partition");
         r = mount_on(device, VAR, "ext4", NULL);
         if (r >= 0)
                 return 0;
         repair_var(device, alive);
         r = mount_on(device, VAR, "ext4", NULL);
-        return r < 0 ? error_set(error, ERROR_CORRUPT, -r, "Cannot mount %s on /var: %s.", device,
+        return r < 0 ? error_set(error, ERROR_CORRUPT, -r, "cannot mount %s on /var: %s", device,
                                        strerror(-r))
                      : 0;
 }
@@ -85,16 +85,16 @@ static int fill_var(int image_var_fd, Error *error)
         int r;
 
         if (var_fd < 0)
-                return error_set(error, ERROR_IO, -var_fd, "Cannot open /var: %s.", strerror(-var_fd));
+                return error_set(error, ERROR_IO, -var_fd, "cannot open /var: %s", strerror(-var_fd));
         if (faccessat(var_fd, ETC_STATE_FOLDER, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
                 return 0;
         r = clone_tree(image_var_fd, var_fd, error);
         if (r < 0)
                 return r;
         if (syncfs(var_fd) < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot flush /var: %s.", strerror(errno));
+                return error_set(error, ERROR_IO, errno, "cannot flush /var: %s", strerror(errno));
         r = directory_make(var_fd, ETC_STATE_FOLDER, 0755);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot make /var/" ETC_STATE_FOLDER ": %s.",
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot make /var/" ETC_STATE_FOLDER ": %s",
                                        strerror(-r))
                      : 0;
 }
@@ -106,24 +106,24 @@ int init_mount_var(const char *device, bool want_volatile, void (*alive)(void), 
         int r;
 
         if (image_var_fd < 0)
-                return error_set(error, ERROR_CORRUPT, -image_var_fd, "The release has no /var: %s.",
+                return error_set(error, ERROR_CORRUPT, -image_var_fd, "the release has no /var: %s",
                                 strerror(-image_var_fd));
         if (want_volatile)
                 r = error_set(&problem, ERROR_NONE, ECANCELED,
-                                "The kernel command line asks for a volatile /var.");
+                                "the kernel command line asks for a volatile /var");
         else
                 r = mount_persistent_var(device, alive, &problem);
         if (r < 0) {
-                init_problem("%s /VAR IS IN MEMORY ONLY: what is written there is lost at the next reboot.",
+                init_problem("%s; /VAR IS IN MEMORY ONLY: what is written there is lost at the next reboot",
                                 problem.message);
                 (void)init_write_file(VAR_VOLATILE_FILE, problem.message);
                 r = mount_on("tmpfs", VAR, "tmpfs", "mode=0755,size=50%");
         }
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot mount memory on /var: %s.", strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot mount memory on /var: %s", strerror(-r));
         error_clear(&problem);
         if (fill_var(image_var_fd, &problem) < 0)
-                init_problem("Cannot fill the new /var: %s", problem.message);
+                init_problem("cannot fill the new /var: %s", problem.message);
         return 0;
 }
 
@@ -151,12 +151,12 @@ static int mount_persistent_etc(const char *version, Error *error)
         if (r >= 0)
                 r = state_fd = open_folder(VAR "/" ETC_STATE_FOLDER);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot open the layers of /etc: %s.", strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot open the layers of /etc: %s", strerror(-r));
         r = etc_prepare(state_fd, version, error);
         if (r < 0)
                 return r;
         r = mount_overlay(layer);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot mount the overlay on /etc: %s.", strerror(-r))
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot mount the overlay on /etc: %s", strerror(-r))
                      : 0;
 }
 
@@ -167,7 +167,7 @@ int init_mount_etc(const char *version, Error *error)
 
         if (r >= 0)
                 return 0;
-        init_problem("%s /ETC IS IN MEMORY ONLY: changes of it are lost at the next reboot.",
+        init_problem("%s; /ETC IS IN MEMORY ONLY: changes of it are lost at the next reboot",
                         problem.message);
         (void)init_write_file(ETC_VOLATILE_FILE, problem.message);
         r = directory_make(AT_FDCWD, ETC_MEMORY "/upper", 0755);
@@ -175,7 +175,7 @@ int init_mount_etc(const char *version, Error *error)
                 r = directory_make(AT_FDCWD, ETC_MEMORY "/work", 0700);
         if (r >= 0)
                 r = mount_overlay(ETC_MEMORY);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot mount memory on /etc: %s.", strerror(-r)) : 0;
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot mount memory on /etc: %s", strerror(-r)) : 0;
 }
 
 static int move_mounts(Error *error)
@@ -187,7 +187,7 @@ static int move_mounts(Error *error)
 
                 (void)snprintf(target, sizeof(target), SYSROOT "%s", paths[i]);
                 if (mount(paths[i], target, NULL, MS_MOVE, NULL) < 0)
-                        return error_set(error, ERROR_CORRUPT, errno, "Cannot move %s into the release: %s.",
+                        return error_set(error, ERROR_CORRUPT, errno, "cannot move %s into the release: %s",
                                         paths[i], strerror(errno));
         }
         return 0;
@@ -217,18 +217,18 @@ static void empty_initrd(int initrd_fd)
 int init_switch_root(Error *error)
 {
         int initrd_fd = open_folder("/");
-        int r = initrd_fd < 0 ? error_set(error, ERROR_IO, -initrd_fd, "Cannot open the initrd.")
+        int r = initrd_fd < 0 ? error_set(error, ERROR_IO, -initrd_fd, "cannot open the initrd")
                               : move_mounts(error);
 
         if (r < 0)
                 return r;
         if (chdir(SYSROOT) < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot enter the release: %s.", strerror(errno));
+                return error_set(error, ERROR_IO, errno, "cannot enter the release: %s", strerror(errno));
         empty_initrd(initrd_fd);
         if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-                return error_set(error, ERROR_IO, errno, "Cannot switch to the release: %s.",
-                                strerror(errno));
+                return error_set(
+                                error, ERROR_IO, errno, "cannot switch to the release: %s", strerror(errno));
         (void)execl("/sbin/init", "/sbin/init", (char *)NULL);
-        return error_set(error, ERROR_CORRUPT, errno, "Cannot start /sbin/init of the release: %s.",
+        return error_set(error, ERROR_CORRUPT, errno, "cannot start /sbin/init of the release: %s",
                         strerror(errno));
 }

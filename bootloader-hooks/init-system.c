@@ -84,7 +84,7 @@ void init_keep_pcr_policy(void)
                         continue;
                 (void)mkdir("/run/systemd", 0755);
                 if (init_write_file(to, text) < 0)
-                        init_problem("Cannot write %s: what is sealed to the release's key stays sealed.",
+                        init_problem("cannot write %s: what is sealed to the release's key stays sealed",
                                         to);
         }
 }
@@ -130,7 +130,7 @@ int init_mount_basics(Error *error)
                 if (mount(mounts[i].type, mounts[i].path, mounts[i].type, mounts[i].flags,
                                     mounts[i].options) < 0 &&
                                 errno != EBUSY)
-                        return error_set(error, ERROR_IO, errno, "Cannot mount %s: %s.", mounts[i].path,
+                        return error_set(error, ERROR_IO, errno, "cannot mount %s: %s", mounts[i].path,
                                         strerror(errno));
         }
         open_console();
@@ -146,7 +146,7 @@ void init_mount_efivars(void)
         if (access(path, F_OK) >= 0 &&
                         mount("efivarfs", path, "efivarfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
                         errno != EBUSY)
-                init_problem("Cannot read EFI variables: %s.", strerror(errno));
+                init_problem("cannot read EFI variables: %s", strerror(errno));
 }
 
 static bool is_softdog(const char *path)
@@ -169,9 +169,9 @@ static void load_module(const char *path)
         int flags = is_compressed(path) ? INIT_MODULE_COMPRESSED_FILE : 0;
 
         if (fd < 0)
-                init_problem("Cannot open module %s: %s.", path, strerror(errno));
+                init_problem("cannot open module %s: %s", path, strerror(errno));
         else if (syscall(SYS_finit_module, fd, "", flags) < 0 && errno != EEXIST)
-                init_step("Module %s is not used: %s.", path, strerror(errno));
+                init_step("module %s is not used: %s", path, strerror(errno));
 }
 
 static void load_listed(const char *list_path, bool softdog)
@@ -183,7 +183,7 @@ static void load_listed(const char *list_path, bool softdog)
 
         if (r < 0) {
                 if (r != -ENOENT)
-                        init_problem("Cannot read %s: %s.", list_path, strerror(-r));
+                        init_problem("cannot read %s: %s", list_path, strerror(-r));
                 return;
         }
         for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -207,11 +207,11 @@ void watchdog_arm(unsigned seconds, const char *list_path)
                 load_listed(list_path, true);
         watchdog_fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
         if (watchdog_fd < 0) {
-                init_problem("There is no watchdog: a machine that hangs has to be reset by hand.");
+                init_problem("there is no watchdog: a machine that hangs has to be reset by hand");
                 return;
         }
         if (ioctl(watchdog_fd, WDIOC_SETTIMEOUT, &timeout) < 0)
-                init_step("The watchdog keeps its own timeout: %s.", strerror(errno));
+                init_step("the watchdog keeps its own timeout: %s", strerror(errno));
         watchdog_keep_alive();
 }
 
@@ -240,10 +240,10 @@ static void offer_shell(void)
 
 void init_give_up(bool is_debug, const Error *error)
 {
-        init_problem("%s", error_is_set(error) ? error->message : "Unknown failure.");
+        init_problem("%s", error_is_set(error) ? error->message : "unknown failure");
         if (is_debug)
                 offer_shell();
-        init_problem("This release does not boot. Rebooting in %d seconds.", PAUSE_SECONDS);
+        init_problem("this release does not boot; rebooting in %d seconds", PAUSE_SECONDS);
         sync();
         (void)sleep(PAUSE_SECONDS);
         (void)reboot(RB_AUTOBOOT);

@@ -40,13 +40,13 @@ static int read_cmdline(Boot *boot, Error *error)
         int r = file_read(AT_FDCWD, "/proc/cmdline", CMDLINE_MAX, &text, &size);
 
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot read the kernel command line: %s.",
+                return error_set(error, ERROR_IO, -r, "cannot read the kernel command line: %s",
                                 strerror(-r));
         r = cmdline_parse(text, &boot->cmdline, error);
         init_set_debug(boot->cmdline.is_debug);
         if (r >= 0 && !boot->cmdline.has_root_hash)
                 r = error_set(error, ERROR_CONFIG, EINVAL,
-                                "The kernel command line has no bascule.roothash=.");
+                                "the kernel command line has no bascule.roothash=");
         return r;
 }
 
@@ -70,7 +70,7 @@ static int mount_slot(const InitSlot *slot, const uint8_t *root_hash, Error *err
         int r = verity_table(slot->data_device, slot->hash_device, &slot->superblock, root_hash, table);
 
         if (r < 0)
-                return error_set(error, ERROR_FAILED, -r, "Cannot describe the verity device.");
+                return error_set(error, ERROR_FAILED, -r, "cannot describe the verity device");
         hex_encode(slot->superblock.uuid, sizeof(slot->superblock.uuid), half);
         (void)snprintf(uuid, sizeof(uuid), "CRYPT-VERITY-%s-" ROOT_NAME, half);
         r = dm_create(ROOT_NAME, uuid, "verity", table, slot->superblock.data_blocks * VERITY_BLOCK_SIZE,
@@ -78,7 +78,7 @@ static int mount_slot(const InitSlot *slot, const uint8_t *root_hash, Error *err
         if (r < 0)
                 return r;
         if (mount(device, SYSROOT, "erofs", MS_RDONLY, NULL) < 0) {
-                r = error_set(error, ERROR_CORRUPT, errno, "Cannot mount slot %c: %s.", slot->slot,
+                r = error_set(error, ERROR_CORRUPT, errno, "cannot mount slot %c: %s", slot->slot,
                                 strerror(errno));
                 (void)dm_remove(ROOT_NAME);
                 return r;
@@ -102,7 +102,7 @@ static int open_root(Boot *boot, Error *error)
                         return error_is_set(error)
                                                ? r
                                                : error_set(error, problem.code, -r, "%s", problem.message);
-                init_step("Slot %c of %s has the release.", boot->slot.slot, boot->slot.disk);
+                init_step("slot %c of %s has the release", boot->slot.slot, boot->slot.disk);
                 r = mount_slot(&boot->slot, boot->cmdline.root_hash, &problem);
                 if (r >= 0)
                         break;
@@ -121,9 +121,9 @@ static int read_release(Boot *boot, Error *error)
         if (r >= 0)
                 r = init_release_parse(text, &boot->release);
         return r < 0 ? error_set(error, ERROR_CORRUPT, -r,
-                                       "The release does not say which it is: IMAGE_ID and IMAGE_VERSION of "
+                                       "the release does not say which it is: IMAGE_ID and IMAGE_VERSION of "
                                        "its "
-                                       "os-release: %s.",
+                                       "os-release: %s",
                                        strerror(-r))
                      : 0;
 }
@@ -157,7 +157,7 @@ static int boot_release(Boot *boot, Error *error)
         if (r < 0)
                 return r;
         error_clear(error); /* a slot that did not open, when the other did */
-        init_step("Booting %s %s.", boot->release.image_id, boot->release.version);
+        init_step("booting %s %s", boot->release.image_id, boot->release.version);
         watchdog_keep_alive();
         r = init_mount_var(boot->slot.var_device, boot->cmdline.is_var_volatile, watchdog_keep_alive, error);
         watchdog_keep_alive();

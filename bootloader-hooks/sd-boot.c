@@ -70,7 +70,7 @@ static int io_error(Error *error, int r, const char *what)
 {
         ErrorCode code = r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO;
 
-        return error_set(error, code, -r, "Cannot %s on the boot partition: %s.", what, strerror(-r));
+        return error_set(error, code, -r, "cannot %s on the boot partition: %s", what, strerror(-r));
 }
 
 /* The folder itself first, then everything else that hangs on it: the allocation table and the parent. */
@@ -144,7 +144,7 @@ static int list(int esp_fd, const char *image_id, BootEntry **ret, size_t *ret_c
                 r = folder_fd;
         if (r == -E2BIG)
                 return error_set(error, ERROR_CORRUPT, E2BIG,
-                                "More than %d boot entries of %s: remove those that nobody needs from %s.",
+                                "more than %d boot entries of %s: remove those that nobody needs from %s",
                                 BOOT_ENTRIES_MAX, image_id, ENTRY_FOLDER);
         if (r < 0)
                 return io_error(error, r, "list " ENTRY_FOLDER);
@@ -189,9 +189,9 @@ static int check_room(int stage_fd, uint64_t size_bytes, Error *error)
                 available = UINT64_MAX;
         if (ADD_OVERFLOWS(size_bytes, (SPARE_CLUSTERS + 1) * cluster, &want) || available < want)
                 return error_set(error, ERROR_NO_SPACE, ENOSPC,
-                                "The boot partition lacks %s for a kernel image of %s: remove files that "
+                                "the boot partition lacks %s for a kernel image of %s: remove files that "
                                 "are not "
-                                "needed from it.",
+                                "needed from it",
                                 size_format(want - available, missing), size_format(size_bytes, needed));
         return 0;
 }
@@ -235,9 +235,9 @@ static int check_spelling(int esp_fd, const char *image_id, const char *version,
         for (size_t i = 0; r >= 0 && i < count; i++)
                 if (strcasecmp(entries[i].version, version) == 0 && strcmp(entries[i].version, version) != 0)
                         r = error_set(error, ERROR_REFUSED, EEXIST,
-                                        "Release %s differs from the installed %s only by upper and lower "
+                                        "release %s differs from the installed %s only by upper and lower "
                                         "case, which "
-                                        "the boot partition cannot tell apart.",
+                                        "the boot partition cannot tell apart",
                                         version, entries[i].version);
         return r;
 }
@@ -286,7 +286,7 @@ static int name_of(const char *image_id, const char *version, bool is_counted, u
 
         if (!image_id_is_valid(image_id) || !version_is_valid(version) || left > TRIES_MAX)
                 return error_set(error, ERROR_FAILED, EINVAL,
-                                "\"%s\" of \"%s\" cannot be the name of a boot entry.", version, image_id);
+                                "\"%s\" of \"%s\" cannot be the name of a boot entry", version, image_id);
         memcpy(entry.image_id, image_id, strlen(image_id) + 1);
         memcpy(entry.version, version, strlen(version) + 1);
         return boot_entry_format_name(&entry, ret);
@@ -355,7 +355,7 @@ static int pick(int esp_fd, const char *image_id, const char *version, BootEntry
         if (r < 0)
                 return r;
         if (count == 0 || is_empty(&entries[0]))
-                return error_set(error, ERROR_FAILED, ENOENT, "There is no boot entry for release %s.",
+                return error_set(error, ERROR_FAILED, ENOENT, "there is no boot entry for release %s",
                                 version);
         *ret = entries[0];
         return 0;
@@ -396,7 +396,7 @@ static int reject(int esp_fd, const char *image_id, const char *version, Error *
                 if (r < 0)
                         return r;
         }
-        return error_set(error, ERROR_CORRUPT, ELOOP, "The boot entries of release %s keep coming back.",
+        return error_set(error, ERROR_CORRUPT, ELOOP, "the boot entries of release %s keep coming back",
                         version);
 }
 

@@ -37,7 +37,7 @@ int trial_bless(const BootBackend *backend, int esp, const char *image_id, const
         if (r < 0)
                 return r;
         return unlink(path) < 0 && errno != ENOENT
-                               ? error_set(error, ERROR_IO, errno, "Cannot remove %s: %s.", path,
+                               ? error_set(error, ERROR_IO, errno, "cannot remove %s: %s", path,
                                                  strerror(errno))
                                : 0;
 }
@@ -68,7 +68,7 @@ int trial_failure_write(const char *state_folder, const TrialFailure *failure, E
         r = directory_make(AT_FDCWD, state_folder, 0755);
         if (r >= 0)
                 r = file_replace(AT_FDCWD, path, text, strlen(text), 0644);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "Cannot write %s: %s.", path, strerror(-r)) : 0;
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot write %s: %s", path, strerror(-r)) : 0;
 }
 
 static int failure_parse(const char *text, size_t size, const char *path, TrialFailure *ret, Error *error)
@@ -87,7 +87,7 @@ static int failure_parse(const char *text, size_t size, const char *path, TrialF
         if (r < 0)
                 return r;
         if (!version_is_valid(version))
-                return error_set(error, ERROR_CORRUPT, EBADMSG, "%s names no version.", path);
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "%s names no version", path);
         memcpy(failure.version, version, strlen(version) + 1);
         make_plain(reason, failure.reason, sizeof(failure.reason));
         *ret = failure;
@@ -106,7 +106,7 @@ int trial_failure_read(const char *state_folder, TrialFailure *ret, Error *error
         if (r == -ENOENT)
                 return r;
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "Cannot read %s: %s.", path, strerror(-r));
+                return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r));
         return failure_parse(text, size, path, ret, error);
 }
 

@@ -151,13 +151,13 @@ ok "the first release finds the /etc that it left" "told /etc/release = of 1" "t
 cp --sparse=always disk.good disk.raw
 damage var 0 64
 boot 1
-ok "without /var a host boots on memory" "told up" "told mount /var is tmpfs rw" "told /run/bascule/var-volatile = Cannot mount" \
+ok "without /var a host boots on memory" "told up" "told mount /var is tmpfs rw" "told /run/bascule/var-volatile = cannot mount" \
         "said IN MEMORY ONLY"
 
 cp --sparse=always disk.good disk.raw
 damage root-a-verity 0 1
 boot 1 bascule.wait=1
-ok "a slot without its superblock is no release" "untold up" "said No slot holds this release" "said Rebooting in"
+ok "a slot without its superblock is no release" "untold up" "said no slot holds this release" "said rebooting in"
 
 cp --sparse=always disk.good disk.raw
 damage root-a 4000 8000

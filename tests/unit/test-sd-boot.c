@@ -84,7 +84,7 @@ TEST(too_many_entries_are_refused_not_truncated)
                 (void)snprintf(name, sizeof(name), "host_%u.efi", i);
                 put(name, "x");
         }
-        CHECK(strstr(names(), "More than 64"));
+        CHECK(strstr(names(), "more than 64"));
 }
 
 TEST(staging_keeps_earlier_bytes_only_to_resume)
