@@ -25,7 +25,11 @@ static void key_of_packages(Build *build, CacheKey *key)
         cache_key_add_number(key, "flags",
                         (recipe->with_recommended ? 1 : 0) + (recipe->with_documentation ? 2 : 0));
         cache_key_add_number(key, "epoch", (uint64_t)build->epoch);
-        for (size_t i = 0; i < build->sources->count; i++) {
+        for (size_t i = 0; build->lock && i < build->lock->package_count; i++) {
+                cache_key_add_text(key, "locked", build->lock->packages[i].name);
+                cache_key_add(key, "sha256", build->lock->packages[i].sha256, SHA256_SIZE);
+        }
+        for (size_t i = 0; build->sources && i < build->sources->count; i++) {
                 cache_key_add_text(key, "suite", build->sources->items[i].suite);
                 cache_key_add_text(key, "mirror", build->sources->items[i].mirror);
                 cache_key_add_text(key, "release", build->sources->items[i].release_sha256);

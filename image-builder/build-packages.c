@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apt-root.h"
 #include "build.h"
 #include "file.h"
 #include "process.h"
@@ -7,7 +8,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define LOG_MAX (64 * MIB)
 #define ARCHIVE_NAME "tree.tar"
 
 /* Begins with /usr merged, as links; otherwise a package with all of perl behind it is installed to do that.
@@ -15,10 +15,7 @@
 #define MERGED_USR_HOOK "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
 
 /* Runs in mmdebstrap's shell with the tree as $1, once the essential packages are there. */
-#define STAND_IN_HOOK                                                                                       \
-        "printf '\\nPackage: " COMPOSE_STAND_IN "\\nStatus: install ok installed\\nMaintainer: Bascule\\n"  \
-        "Architecture: all\\nVersion: 1\\nProvides: linux-initramfs-tool\\n"                                \
-        "Description: no initrd is made while packages are configured\\n\\n' >>\"$1/var/lib/dpkg/status\""
+#define STAND_IN_HOOK "printf '%s' '" COMPOSE_STAND_IN_STANZA "' >>\"$1/var/lib/dpkg/status\""
 
 static int append(char ***argv, const char *text)
 {
@@ -69,10 +66,15 @@ static int append_documentation(char ***argv)
         return r;
 }
 
-static int append_sources(char ***argv, const Build *build)
+static int append_sources(char ***argv, const Build *build, const char *staged)
 {
+        _cleanup_free_ char *locked = NULL;
         int r = 0;
 
+        if (staged) {
+                locked = string_format("deb [trusted=yes] copy:%s ./", staged);
+                return append(argv, locked);
+        }
         for (size_t i = 0; r >= 0 && i < build->sources->count; i++) {
                 _cleanup_free_ char *line = source_line(build->sources, i, build->recipe->areas);
 
@@ -81,7 +83,26 @@ static int append_sources(char ***argv, const Build *build)
         return r;
 }
 
-static int make_command(const Build *build, const char *archive, char ***ret)
+/* Of a lock, all are named: nothing is left to choose. */
+static int append_packages(char ***argv, const Build *build)
+{
+        _cleanup_strv_ char **names = NULL;
+        const Recipe *recipe = build->recipe;
+        int r = 0;
+
+        if (!build->lock) {
+                r = append_exclusions(argv, recipe->excluded_packages);
+                if (r >= 0 && (recipe->packages || recipe->kernel_package))
+                        r = append_joined(argv, "--include=", recipe->packages, recipe->kernel_package);
+                return r;
+        }
+        for (size_t i = 0; r >= 0 && i < build->lock->package_count; i++)
+                r = strv_append(&names, build->lock->packages[i].name);
+        return r < 0 ? r : append_joined(argv, "--include=", names, NULL);
+}
+
+/* `staged`: the folder with the packages of the lock; NULL: there is none. */
+static int make_command(const Build *build, const char *archive, const char *staged, char ***ret)
 {
         const Recipe *recipe = build->recipe;
         _cleanup_strv_ char **argv = NULL;
@@ -107,39 +128,17 @@ static int make_command(const Build *build, const char *archive, char ***ret)
         if (r >= 0 && recipe->kernel_package)
                 r = append(&argv, "--essential-hook=" STAND_IN_HOOK);
         if (r >= 0)
-                r = append_exclusions(&argv, recipe->excluded_packages);
-        if (r >= 0 && (recipe->packages || recipe->kernel_package))
-                r = append_joined(&argv, "--include=", recipe->packages, recipe->kernel_package);
+                r = append_packages(&argv, build);
         if (r >= 0)
                 r = append(&argv, recipe->suites[0]);
         if (r >= 0)
                 r = append(&argv, archive);
         if (r >= 0)
-                r = append_sources(&argv, build);
+                r = append_sources(&argv, build, staged);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(argv);
         return 0;
-}
-
-/* Prefers the first line that says what is wrong, which is apt's, and not mmdebstrap's about apt. */
-static void explain(const char *log_path, Error *error)
-{
-        _cleanup_free_ char *text = NULL;
-        const char *line = NULL;
-        size_t size;
-
-        if (file_read(AT_FDCWD, log_path, LOG_MAX, &text, &size) >= 0)
-                line = strncmp(text, "E: ", 3) == 0 ? text : strstr(text, "\nE: ");
-        if (!line) {
-                /* Then the Error has the last line of the log. */
-                (void)error_prefix(error, -EIO, "the packages cannot be installed (log: %s)", log_path);
-                return;
-        }
-        line += *line == '\n' ? 4 : 3;
-        error_clear(error);
-        (void)error_set(error, ERROR_FAILED, EIO, "the packages cannot be installed: %.*s (log: %s)",
-                        (int)MIN_OF(strcspn(line, "\n"), (size_t)400), line, log_path);
 }
 
 /* Whether the archives are still what they were when their hashes went into the key. */
@@ -159,18 +158,34 @@ static int check_unchanged(Build *build, const char *folder, int log_fd, Error *
         return r;
 }
 
+static int run_mmdebstrap(Build *build, const char *archive, const char *staged, int log_fd,
+                const char *log_path, Error *error)
+{
+        _cleanup_free_ char *epoch = string_format("SOURCE_DATE_EPOCH=%lld", (long long)build->epoch);
+        _cleanup_strv_ char **argv = NULL;
+        int r;
+
+        if (!epoch || make_command(build, archive, staged, &argv) < 0)
+                return error_oom(error);
+        r = process_check((const char *const *)argv,
+                        &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
+                                        .log_fd = log_fd },
+                        error);
+        if (r == -EIO)
+                apt_explain(log_fd, "the packages cannot be installed", log_path, ERROR_FAILED, error);
+        return r;
+}
+
 int build_packages(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *archive = cache_entry_file(entry, ARCHIVE_NAME), *log_path = NULL,
-                            *epoch = NULL;
-        _cleanup_strv_ char **argv = NULL;
+                            *staged = NULL;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
         int r;
 
         (void)snprintf(log_name, sizeof(log_name), "packages-%.16s", build->keys[BUILD_PACKAGES].text);
-        epoch = string_format("SOURCE_DATE_EPOCH=%lld", (long long)build->epoch);
-        if (!archive || !epoch || make_command(build, archive, &argv) < 0)
+        if (!archive)
                 return error_oom(error);
         r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
         if (r >= 0 && geteuid() != 0) {
@@ -178,13 +193,11 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
 
                 r = process_find("newuidmap", &found, error);
         }
-        if (r < 0)
-                return r;
-        r = process_check((const char *const *)argv,
-                        &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
-                                        .log_fd = log_fd },
-                        error);
-        if (r == -EIO)
-                explain(log_path, error);
-        return r < 0 ? r : check_unchanged(build, entry->partial, log_fd, error);
+        if (r >= 0 && build->lock)
+                r = build_stage_lock(build, log_fd, &staged, error);
+        if (r >= 0)
+                r = run_mmdebstrap(build, archive, staged, log_fd, log_path, error);
+        if (staged)
+                (void)tree_remove(AT_FDCWD, staged);
+        return r < 0 || build->lock ? r : check_unchanged(build, entry->partial, log_fd, error);
 }

@@ -64,6 +64,9 @@ int build_compose(Build *build, Error *error)
         if (r < 0)
                 return r;
         build->is_composed = true;
+        r = build_check_lock(build, error);
+        if (r < 0)
+                return r;
         (void)snprintf(remark, sizeof(remark), "%zu packages, %zu files", build->composition.package_count,
                         tree_inode_count(build->composition.tree));
         progress_end(build->progress, remark);

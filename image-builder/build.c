@@ -287,6 +287,7 @@ static void build_done(Build *build)
         image_signer_free(build->signer);
         EVP_PKEY_free(build->pcr_public);
         sources_free(build->sources);
+        lock_free(build->lock);
         cache_close(build->cache);
         progress_free(build->progress);
         fd_close(build->output_fd);
@@ -308,6 +309,8 @@ static int run(Build *build, BuildResult *ret, Error *error)
         if (r >= 0)
                 r = build_open_previous(build, error);
         if (r >= 0)
+                r = build_open_lock(build, error);
+        if (r >= 0 && !build->lock)
                 r = fetch_releases(build, error);
         make_salt(build);
         for (unsigned step = BUILD_PACKAGES; r >= 0 && step <= BUILD_UKI; step++)

@@ -21,6 +21,7 @@
 #include "compose.h"
 #include "image-info.h"
 #include "image-signer.h"
+#include "lock.h"
 #include "progress.h"
 #include "recipe.h"
 #include "sources.h"
@@ -41,6 +42,8 @@ typedef struct BuildOptions {
         const char *cache;       /* NULL: the user's */
         const char *mirror;      /* NULL: the recipe's or apt's */
         const char *engine_root; /* "/" */
+        bool without_lock;       /* choose packages anew, lock or not */
+        bool must_be_locked;     /* refuse to choose packages */
         const char *previous;    /* image, image folder or repository, after whose root image the new one is
                                     laid out */
 
@@ -83,7 +86,8 @@ typedef struct Build {
         char *output; /* absolute */
         int output_fd;
         Cache *cache;
-        AptSources *sources;
+        AptSources *sources; /* NULL: the packages are those of the lock */
+        Lock *lock;          /* NULL: there is none */
         Progress *progress;
         int64_t epoch;
         char tool_hash[SHA256_HEX_SIZE]; /* of this program: another one may make other bytes */
@@ -119,6 +123,12 @@ int build_compose(Build *build, Error *error);
 
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);
+/* build-lock.c: opens the lock, if the recipe has one that counts; brings its packages to a folder that
+ * mmdebstrap's user can read (path freed, folder removed by the caller); compares what was installed with
+ * it. */
+int build_open_lock(Build *build, Error *error);
+int build_stage_lock(Build *build, int log_fd, char **ret_folder, Error *error);
+int build_check_lock(const Build *build, Error *error);
 /* Opens what BuildOptions.previous names (build-previous.c). */
 int build_open_previous(Build *build, Error *error);
 int build_initrd(Build *build, const CacheEntry *entry, Error *error);

@@ -47,6 +47,10 @@ void compose_free_packages(ComposePackage *packages, size_t count);
 /* The stanza that stands for an initrd generator while packages are configured, so that Debian's kernel
  * package is content without one (its initrd would be thrown away), and its removal afterwards. */
 #define COMPOSE_STAND_IN "bascule-no-initrd"
+#define COMPOSE_STAND_IN_STANZA                                                                             \
+        "\nPackage: " COMPOSE_STAND_IN "\nStatus: install ok installed\nMaintainer: Bascule\n"              \
+        "Architecture: all\nVersion: 1\nProvides: linux-initramfs-tool\n"                                   \
+        "Description: no initrd is made while packages are configured\n\n"
 int compose_drop_stand_in(Tree *tree, Error *error);
 
 /* Accounts, the recipe's files, services, the engine's settings. */

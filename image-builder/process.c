@@ -17,6 +17,7 @@
 static const char *package_of(const char *program)
 {
         static const char *const packages[][2] = {
+                { "apt-config", "apt" },
                 { "apt-get", "apt" },
                 { "mcopy", "mtools" },
                 { "mke2fs", "e2fsprogs" },
@@ -24,6 +25,7 @@ static const char *package_of(const char *program)
                 { "mmd", "mtools" },
                 { "mmdebstrap", "mmdebstrap" },
                 { "newuidmap", "uidmap" },
+                { "prlimit", "util-linux" },
                 { "qemu-img", "qemu-utils" },
                 { "sbsign", "sbsigntool" },
                 { "sbverify", "sbsigntool" },
@@ -68,6 +70,16 @@ int process_find(const char *name, char **ret, Error *error)
         return missing(name, error);
 }
 
+static bool is_set(const char *const *environment, const char *name)
+{
+        size_t length = strlen(name);
+
+        for (; environment && *environment; environment++)
+                if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+                        return true;
+        return false;
+}
+
 /* What a child may know of the caller: where to put things and how to reach the network. */
 static int make_environment(const char *const *more, char ***ret)
 {
@@ -84,7 +96,7 @@ static int make_environment(const char *const *more, char ***ret)
                 const char *value = getenv(kept[i]);
                 _cleanup_free_ char *entry = NULL;
 
-                if (!value)
+                if (!value || is_set(more, kept[i]))
                         continue;
                 entry = string_format("%s=%s", kept[i], value);
                 r = entry ? strv_append(&environment, entry) : -ENOMEM;

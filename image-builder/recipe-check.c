@@ -4,6 +4,7 @@
 #include "strv.h"
 #include "version-order.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <time.h>
 
@@ -117,18 +118,26 @@ static int parse_epoch(Recipe *recipe, Error *error)
         return 0;
 }
 
+static int check_url(const char *url, Error *error)
+{
+        if (!url || (isalpha((unsigned char)url[0]) && strstr(url, ":/") &&
+                                    !strpbrk(url, " \t\"'`$\\[]|;&<>()")))
+                return 0;
+        return error_set(error, ERROR_CONFIG, EINVAL, "mirror \"%.200s\" is not a URL", url);
+}
+
 static int check_sources(const Recipe *recipe, Error *error)
 {
-        const char *const urls[] = { recipe->mirror, recipe->security_mirror };
+        int r = check_url(recipe->mirror, error);
 
         if (strv_length(recipe->suites) == 0)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "[Packages] Suites= is missing, such as bookworm");
-        for (size_t i = 0; i < ELEMENTS(urls); i++)
-                if (urls[i] && (!strstr(urls[i], ":/") || strpbrk(urls[i], " \t\"'`$\\[]|;&<>()")))
-                        return error_set(error, ERROR_CONFIG, EINVAL, "mirror \"%.200s\" is not a URL",
-                                        urls[i]);
-        return 0;
+        if (r >= 0)
+                r = check_url(recipe->security_mirror, error);
+        for (char **url = recipe->fallback_mirrors; r >= 0 && url && *url; url++)
+                r = check_url(*url, error);
+        return r;
 }
 
 static int check_disk(const Recipe *recipe, Error *error)

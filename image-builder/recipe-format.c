@@ -105,6 +105,8 @@ static void put_image_and_packages(Writer *writer, const Recipe *recipe)
         put_words(writer, "Areas", recipe->areas);
         put(writer, "Mirror", recipe->mirror);
         put(writer, "SecurityMirror", recipe->security_mirror);
+        put_words(writer, "FallbackMirrors", recipe->fallback_mirrors);
+        put(writer, "Expired", recipe->with_expired ? "yes" : "no");
         put(writer, "Keyring", recipe->keyring);
         put_words(writer, "Install", recipe->packages);
         put_words(writer, "Exclude", recipe->excluded_packages);

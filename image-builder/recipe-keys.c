@@ -434,6 +434,8 @@ const IniKey recipe_keys[] = {
         KEY("Packages", "Areas", set_whole_list, areas),
         KEY("Packages", "Mirror", ini_set_string, mirror),
         KEY("Packages", "SecurityMirror", ini_set_string, security_mirror),
+        KEY("Packages", "FallbackMirrors", ini_set_words, fallback_mirrors),
+        KEY("Packages", "Expired", ini_set_bool, with_expired),
         KEY("Packages", "Keyring", set_host_path, keyring),
         KEY("Packages", "Install", ini_set_words, packages),
         KEY("Packages", "Exclude", ini_set_words, excluded_packages),

@@ -47,8 +47,9 @@ typedef struct Recipe {
         /* [Packages] */
         char **suites, **areas, **packages, **excluded_packages;
         char *mirror, *security_mirror; /* NULL: those of this machine's apt */
+        char **fallback_mirrors;        /* asked for packages of a lock that no mirror has */
         char *keyring;                  /* NULL: apt's trusted keys */
-        bool with_recommended, with_documentation;
+        bool with_recommended, with_documentation, with_expired;
 
         /* [Content], in the order of the recipe */
         RecipeFile *files, *trees;

@@ -122,6 +122,17 @@ static int mirror_of(const Recipe *recipe, const char *suite, const char *given,
         return r == -ENOENT ? no_mirror(suite, error) : r;
 }
 
+static char *make_options(const Recipe *recipe)
+{
+        bool has_keyring = recipe->keyring && access(recipe->keyring, R_OK) == 0;
+        const char *expired = recipe->with_expired ? "check-valid-until=no" : "";
+
+        if (!has_keyring && !recipe->with_expired)
+                return strdup("");
+        return string_format("[%s%s%s%s] ", has_keyring ? "signed-by=" : "",
+                        has_keyring ? recipe->keyring : "", has_keyring && *expired ? " " : "", expired);
+}
+
 static int fill(AptSources *sources, const Recipe *recipe, const char *mirror, Error *error)
 {
         const char *given = mirror ? mirror : recipe->mirror;
@@ -129,9 +140,7 @@ static int fill(AptSources *sources, const Recipe *recipe, const char *mirror, E
         int r = 0;
 
         sources->items = calloc(strv_length(recipe->suites), sizeof(*sources->items));
-        sources->apt_suffix = recipe->keyring && access(recipe->keyring, R_OK) == 0
-                                              ? string_format("[signed-by=%s] ", recipe->keyring)
-                                              : strdup("");
+        sources->apt_suffix = make_options(recipe);
         if (!sources->items || !sources->apt_suffix)
                 return error_oom(error);
         for (char **suite = recipe->suites; r >= 0 && *suite; suite++) {

@@ -17,7 +17,8 @@ typedef struct AptSource {
 typedef struct AptSources {
         AptSource *items;
         size_t count;
-        char *apt_suffix; /* "[signed-by=...]" or "": what stands between "deb" and the mirror */
+        char *apt_suffix; /* "[signed-by=... check-valid-until=no]" or "": what stands between "deb" and the
+                             mirror */
 } AptSources;
 
 /* `mirror` (may be NULL) is that of the command line. ERROR_CONFIG when no mirror is known for a suite. */

@@ -124,6 +124,10 @@ int verb_build(int argc, char **argv)
                                 "Version of the image, instead of the recipe's" },
                 { "set", 's', OPTION_LIST, &a.settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "mirror", 'm', OPTION_STRING, &a.build.mirror, "URL", "Package mirror, instead of apt's" },
+                { "locked", 0, OPTION_FLAG, &a.build.must_be_locked, NULL,
+                                "Refuse to build without a lock" },
+                { "no-lock", 0, OPTION_FLAG, &a.build.without_lock, NULL,
+                                "Choose packages anew, even if there is a lock" },
                 { "cache", 0, OPTION_STRING, &a.build.cache, "DIR",
                                 "Keep finished steps here (~/.cache/bascule)" },
                 { "engine-root", 0, OPTION_STRING, &a.build.engine_root, "DIR",
@@ -153,6 +157,8 @@ int verb_build(int argc, char **argv)
 
         if (r == 0 && !a.build.output)
                 r = error_set(&error, ERROR_USAGE, EINVAL, "name the folder for what is made: -o DIR");
+        if (r == 0 && a.build.must_be_locked && a.build.without_lock)
+                r = error_set(&error, ERROR_USAGE, EINVAL, "--locked and --no-lock exclude each other");
         if (r == 0)
                 r = run(arguments[0], &a, &error);
         a.settings = strv_free(a.settings);

@@ -10,6 +10,7 @@ int verb_build(int argc, char **argv);
 int verb_diff(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_keys(int argc, char **argv);
+int verb_lock(int argc, char **argv);
 int verb_payload(int argc, char **argv);
 int verb_recipe(int argc, char **argv);
 int verb_refresh(int argc, char **argv);

@@ -205,6 +205,7 @@ says "two builds into one folder: the second is refused" 6 "another build writes
 
 # ---- as an ordinary user ----
 
+# This one goes by a lock: what apt chose for it must be what mmdebstrap chose above, and no mirror is there to ask.
 user=bascule-build
 if [ "$(id -u)" = 0 ]; then
         id "$user" >/dev/null 2>&1 || { useradd --system --home-dir /nonexistent --shell /bin/bash "$user" && user_is_ours=1; }
@@ -212,16 +213,21 @@ if [ "$(id -u)" = 0 ]; then
         install -d -o "$user" -m 755 "$work/home"
 fi
 if [ "$(id -u)" = 0 ] && runuser -u "$user" -- unshare --user --map-root-user true 2>/dev/null; then
-        runuser -u "$user" -- env HOME="$work/home" TMPDIR=/tmp \
-                bash -c 'umask 077; exec "$@"' - "$program" build "$work/recipe.conf" -o "$work/home/out" --version 1.0 \
-                --engine-root "$work/stage" >"$work/log" 2>&1
-        ok $? "an ordinary user builds it, packages and all" "$work/log"
+        as_user() {
+                runuser -u "$user" -- env HOME="$work/home" TMPDIR=/tmp bash -c 'umask 077; exec "$@"' - "$@"
+        }
+        install -d -o "$user" -m 755 "$work/locked"
+        cp "$work/recipe.conf" "$work/locked/recipe.conf"
+        judge "an ordinary user makes a lock, and fetches what it names" as_user "$program" lock "$work/locked/recipe.conf" --fetch
+        as_user "$program" build "$work/locked/recipe.conf" -o "$work/home/out" --version 1.0 --locked \
+                --mirror http://127.0.0.1:9/nothing --engine-root "$work/stage" >"$work/log" 2>&1
+        ok $? "and builds it of that, without a network" "$work/log"
         for file in root.erofs root.verity uki.efi disk.raw disk.qcow2 image.json; do
                 cmp "$work/one/$file" "$work/home/out/$file" >"$work/log" 2>&1
                 ok $? "built by an ordinary user, $file is the same" "$work/log"
         done
 else
-        skip 7 "this machine has no user namespaces for ordinary users, or this is not root"
+        skip 8 "this machine has no user namespaces for ordinary users, or this is not root"
 fi
 
 # ---- builds that must fail ----

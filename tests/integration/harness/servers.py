@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 NGINX_CONFIG = """
 daemon off;
@@ -90,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _find(self):
         """The content and the first byte asked for, or None."""
-        path = os.path.join(self.server.hostile.root, self.path.lstrip("/"))
+        path = os.path.join(self.server.hostile.root, urllib.parse.unquote(self.path).lstrip("/"))
         try:
             with open(path, "rb") as file:
                 content = file.read()
