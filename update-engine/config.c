@@ -79,6 +79,7 @@ static const IniKey config_keys[] = {
         KEY("Update", "RandomizedDelay", ini_set_seconds, randomized_delay_seconds),
         KEY("Update", "BandwidthLimit", ini_set_size, bandwidth_bytes),
         KEY("Update", "Timeout", ini_set_seconds, timeout_seconds),
+        KEY("Update", "RetryDelay", ini_set_seconds, retry_seconds),
         KEY("Update", "AllowOlder", ini_set_bool, allow_older),
         KEY("Update", "CertificateAuthorities", ini_set_string, ca_file),
         KEY("Reboot", "Policy", set_policy, reboot_policy),
@@ -96,6 +97,7 @@ static int config_defaults(Config *config)
         config->check_interval_seconds = 6 * 3600;
         config->randomized_delay_seconds = 3600;
         config->timeout_seconds = 30;
+        config->retry_seconds = 1;
         config->reboot_policy = REBOOT_NONE;
         config->grace_seconds = 300;
         config->tries = 3;
@@ -117,6 +119,8 @@ static int config_check(const Config *config, Error *error)
         if (config->timeout_seconds < 1 || config->timeout_seconds > 3600)
                 return error_set(
                                 error, ERROR_CONFIG, ERANGE, "[Update] Timeout= is not between 1 s and 1 h");
+        if (config->retry_seconds > 60)
+                return error_set(error, ERROR_CONFIG, ERANGE, "[Update] RetryDelay= is longer than 1 min");
         if (config->check_interval_seconds < 60)
                 return error_set(error, ERROR_CONFIG, ERANGE, "[Update] CheckInterval= is below one minute");
         for (const char *c = config->channel; c && *c; c++)
@@ -183,11 +187,11 @@ int config_format(const Config *config, char **ret, Error *error)
                 r = buffer_printf(&text,
                                 "Channel=%s\nAutomatic=%s\nCheckInterval=%" PRIu64
                                 "s\nRandomizedDelay=%" PRIu64 "s\nBandwidthLimit=%" PRIu64
-                                "\nTimeout=%" PRIu64 "s\nAllowOlder=%s\n"
+                                "\nTimeout=%" PRIu64 "s\nRetryDelay=%" PRIu64 "s\nAllowOlder=%s\n"
                                 "CertificateAuthorities=%s\n",
                                 config->channel, config->is_automatic ? "yes" : "no",
                                 config->check_interval_seconds, config->randomized_delay_seconds,
-                                config->bandwidth_bytes, config->timeout_seconds,
+                                config->bandwidth_bytes, config->timeout_seconds, config->retry_seconds,
                                 config->allow_older ? "yes" : "no", config->ca_file ? config->ca_file : "");
         if (r >= 0)
                 r = buffer_printf(

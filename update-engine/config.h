@@ -23,6 +23,7 @@ typedef struct Config {
         uint64_t randomized_delay_seconds; /* RandomizedDelay= */
         uint64_t bandwidth_bytes;          /* BandwidthLimit= a second; 0: none */
         uint64_t timeout_seconds;          /* Timeout= without a byte from a server */
+        uint64_t retry_seconds;            /* RetryDelay= before the mirrors are asked again */
         bool allow_older;                  /* AllowOlder=: the channel may move hosts back */
         char *ca_file;                     /* CertificateAuthorities=; NULL: the system's */
         /* [Reboot] */

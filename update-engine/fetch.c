@@ -100,6 +100,7 @@ static int do_setup(Fetch *fetch, Frame *frame, Error *error)
 
         if (fetch->http || frame_take_u64(frame, &options.bandwidth_bytes) < 0 ||
                         frame_take_u64(frame, &options.timeout_seconds) < 0 ||
+                        frame_take_u64(frame, &options.retry_seconds) < 0 ||
                         frame_take_bytes(frame, &authorities, &authorities_size) < 0 ||
                         frame_take_u64(frame, &count) < 0 || count > HTTP_MIRRORS_MAX)
                 return bad_frame(error);

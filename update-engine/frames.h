@@ -17,7 +17,7 @@
 
 typedef enum FrameType {
         /* To fetch. */
-        FRAME_FETCH_SETUP = 1, /* bandwidth, timeout, certificates, count, base URLs */
+        FRAME_FETCH_SETUP = 1, /* bandwidth, timeout, retry delay, certificates, count, base URLs */
         FRAME_FETCH_TRUSTED,   /* role, bytes: trusted metadata */
         FRAME_FETCH_REFRESH,   /* now */
         FRAME_FETCH_TARGET,    /* target path, most bytes (0: only the way to it) */

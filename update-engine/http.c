@@ -8,10 +8,14 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define REDIRECTS_MAX 5
-#define ROUNDS_MAX 3              /* through all mirrors without a byte */
+#define ROUNDS_MAX 3           /* through all mirrors without anything worth a connection */
+#define WORTH_BYTES (16 * KIB) /* what a connection must bring to be worth it, or all that is left */
+#define PAUSE_MIN_MS UINT64_C(20)
+#define PAUSE_MAX_MS UINT64_C(60000)
 #define LOWEST_RATE UINT64_C(256) /* bytes a second over the whole timeout */
 #define PROGRESS_MS 200
 #define HEADERS_MAX (64 * KIB)
@@ -312,13 +316,22 @@ int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64
         return get(client, path, &transfer, false, error);
 }
 
-/* Waits 1, 2, 4 s, more or less: many hosts that lost the same server shall not come back in step. */
-static void pause_before(unsigned round)
+/* The base doubles with each round that brought nothing. Many hosts that lost the same server shall not come
+ * back in step: half of the pause is chance. */
+static uint64_t pause_ms(const HttpClient *client, unsigned round)
 {
-        uint64_t ms = (UINT64_C(1000) << round) / 2;
-        ms += (now_ms() * 7919 + (uint64_t)getpid() * 104729) % (ms * 2);
+        uint64_t base = MIN_OF(client->options.retry_seconds * 1000 << round, PAUSE_MAX_MS);
+        uint64_t chance = 0;
+        if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
+                chance = now_ms() * 7919 + (uint64_t)getpid() * 104729;
+        return MAX_OF(base / 2 + chance % (base + 1), PAUSE_MIN_MS);
+}
+
+static void pause_for(uint64_t ms)
+{
         struct timespec wait = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-        (void)nanosleep(&wait, NULL);
+        while (nanosleep(&wait, &wait) < 0 && errno == EINTR)
+                ;
 }
 
 int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error)
@@ -326,14 +339,14 @@ int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t 
         Transfer transfer = { .fd = fd, .offset = offset, .size = size };
         size_t mirrors = strv_length(client->options.mirrors), failures = 0;
 
-        while (transfer.done < size) {
+        for (size_t asked = 1; transfer.done < size; asked++) {
                 Error problem = { 0 };
                 uint64_t before = transfer.done;
                 int r = request(client, path, &transfer, &problem);
                 tell_progress(client, true);
                 if (r >= 0)
                         break;
-                failures = transfer.done > before ? 1 : failures + 1;
+                failures = transfer.done - before >= WORTH_BYTES ? 0 : failures + 1;
                 size_t enough = r == -ENOENT ? mirrors : mirrors * ROUNDS_MAX;
                 if (r == -ENOMEM || r == -EPIPE || failures >= enough) {
                         if (error && !error_is_set(error))
@@ -341,8 +354,9 @@ int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t 
                         return r;
                 }
                 client->mirror = (client->mirror + 1) % mirrors;
-                if (failures % mirrors == 0)
-                        pause_before((unsigned)(failures / mirrors) - 1);
+                /* Also when something came: who closes each connection is not asked as fast as can be. */
+                if (asked % mirrors == 0)
+                        pause_for(pause_ms(client, (unsigned)(failures / mirrors)));
         }
         return 0;
 }

@@ -16,6 +16,7 @@ typedef struct HttpOptions {
         char **mirrors;           /* strv of base URLs; borrowed */
         uint64_t bandwidth_bytes; /* a second; 0: no limit */
         uint64_t timeout_seconds; /* without progress worth the name */
+        uint64_t retry_seconds;   /* before a mirror is asked again, the first time */
         const void *ca_data;      /* PEM certificates; NULL: the system's; borrowed */
         size_t ca_size;
         /* Called now and then with the bytes received since the client was made. */
@@ -33,7 +34,8 @@ DEFINE_CLEANUP(HttpClient *, http_client_free)
 int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error);
 
 /* Writes `size` bytes from `offset` of BASE/path to a descriptor. Goes on where a broken connection stopped,
- * with the next mirror, and with pauses that grow when no mirror brings anything. */
+ * with the next mirror. Once all of them have been asked there is a pause, of a random length around one that
+ * doubles each time that no mirror has brought anything worth a connection, until it is given up. */
 int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error);
 
 /* The same into memory; one try at each mirror, since it only asks whether the bytes are there. */

@@ -52,6 +52,8 @@ int fetch_setup_put(Buffer *body, const Config *config, size_t first, Error *err
         if (r >= 0)
                 r = frame_put_u64(body, config->timeout_seconds);
         if (r >= 0)
+                r = frame_put_u64(body, config->retry_seconds);
+        if (r >= 0)
                 r = frame_put_bytes(body, authorities, authorities_size);
         if (r >= 0)
                 r = frame_put_u64(body, count);

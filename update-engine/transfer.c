@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define POLL_MS 5000
+#define PAUSES_SECONDS 300 /* that fetch may spend waiting between its rounds */
 #define LAST_WORDS_MS 1000 /* that one role has after the other failed */
 #define FRAME_SMALL_MAX (4 * KIB)
 #define ATTEMPTS_MAX 16          /* that fetch makes at most for one range, roughly */
@@ -298,7 +299,7 @@ static int choose_error(Transfer *transfer, Error *error)
 static uint64_t patience_seconds(const Config *config)
 {
         uint64_t mirrors = MAX_OF(strv_length(config->repositories), (size_t)1);
-        return config->timeout_seconds * 4 * mirrors + 60;
+        return config->timeout_seconds * 4 * mirrors + PAUSES_SECONDS;
 }
 
 static int pump(Transfer *transfer, Error *error)

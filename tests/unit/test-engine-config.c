@@ -37,12 +37,14 @@ TEST(reads_what_it_writes)
         _cleanup_free_ char *text = NULL, *second = NULL;
         CHECK_OK(load("[Update]\nRepository=https://a/\nRepository=http://b/"
                       "x\nChannel=beta-1\nBandwidthLimit=2M\n"
-                      "Automatic=no\nTimeout=1min\n[Reboot]\nPolicy=window\nWindows=Mon..Fri 02:00-04:00\n"
+                      "Automatic=no\nTimeout=1min\nRetryDelay=7\n[Reboot]\nPolicy=window\nWindows=Mon..Fri "
+                      "02:00-04:00\n"
                       "Windows=Sun 22:00-01:00\nGracePeriod=90\n[Boot]\nTries=5\n",
                         &config, NULL));
         CHECK_EQ(strv_length(config->repositories), 2);
         CHECK_EQ(config->bandwidth_bytes, 2 * MIB);
         CHECK_EQ(config->timeout_seconds, 60);
+        CHECK_EQ(config->retry_seconds, 7);
         CHECK_EQ(config->windows.count, 2);
         CHECK_OK(config_format(config, &text, NULL));
         CHECK_OK(load(text, &again, NULL));
@@ -55,8 +57,8 @@ TEST(rejects_mistakes)
         static const char *const bad[] = { "[Update]\nRepository=ftp://a\n", "[Update]\nChanel=x\n",
                 "[Update]\nChannel=../x\n", "[Update]\nChannel=\n", "[Reboot]\nPolicy=sometimes\n",
                 "[Reboot]\nPolicy=window\n", "[Reboot]\nWindows=never\n", "[Boot]\nTries=0\n",
-                "[Boot]\nTries=10\n", "[Update]\nTimeout=0\n", "[Update]\nAutomatic=perhaps\n",
-                "[Update]\nCheckInterval=1s\n" };
+                "[Boot]\nTries=10\n", "[Update]\nTimeout=0\n", "[Update]\nRetryDelay=2min\n",
+                "[Update]\nAutomatic=perhaps\n", "[Update]\nCheckInterval=1s\n" };
         for (size_t i = 0; i < ELEMENTS(bad); i++) {
                 Config *config = NULL;
                 Error error = { 0 };
