@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "ini.h"
+#include "mirrors.h"
 #include "strv.h"
 
 #include <inttypes.h>
@@ -63,6 +64,9 @@ static int set_repository(void *data, const IniKey *key, const char *value, IniP
         if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "%s=%s: a repository is an http:// or https:// address", key->name, value);
+        if (strv_length(config->repositories) >= MIRRORS_MAX)
+                return error_set(error, ERROR_CONFIG, E2BIG, "%s=: more than %d mirrors", key->name,
+                                MIRRORS_MAX);
         return strv_append(&config->repositories, value) < 0 ? error_oom(error) : 0;
 }
 

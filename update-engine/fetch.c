@@ -17,7 +17,8 @@ typedef struct Fetch {
         char **mirrors;
         Buffer authorities; /* PEM */
         HttpClient *http;
-        MemoryStore trusted; /* by role */
+        MemoryStore given;   /* trusted metadata as it came, by role */
+        MemoryStore trusted; /* the same, and what a refresh has verified */
         TufClient *tuf;
 } Fetch;
 
@@ -26,6 +27,13 @@ static void tell_fetched(void *data, uint64_t received_bytes)
         _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(64);
         if (frame_put_u64(&body, received_bytes) >= 0)
                 (void)frame_send(ROLE_FD_CONTROL, FRAME_FETCHED, &body);
+}
+
+static void tell_mirror(void *data, size_t number, bool is_good)
+{
+        _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(64);
+        if (frame_put_u64(&body, number) >= 0 && frame_put_u64(&body, is_good) >= 0)
+                (void)frame_send(ROLE_FD_CONTROL, FRAME_MIRROR, &body);
 }
 
 static int bad_frame(Error *error)
@@ -92,7 +100,7 @@ static int store_remove(void *data, const char *role, Error *error)
 
 static int do_setup(Fetch *fetch, Frame *frame, Error *error)
 {
-        HttpOptions options = { .progress = tell_fetched };
+        HttpOptions options = { .progress = tell_fetched, .mirror = tell_mirror };
         const uint8_t *authorities;
         size_t authorities_size;
         uint64_t count = 0;
@@ -102,7 +110,7 @@ static int do_setup(Fetch *fetch, Frame *frame, Error *error)
                         frame_take_u64(frame, &options.timeout_seconds) < 0 ||
                         frame_take_u64(frame, &options.retry_seconds) < 0 ||
                         frame_take_bytes(frame, &authorities, &authorities_size) < 0 ||
-                        frame_take_u64(frame, &count) < 0 || count > HTTP_MIRRORS_MAX)
+                        frame_take_u64(frame, &count) < 0 || count > MIRRORS_MAX)
                 return bad_frame(error);
         for (uint64_t i = 0; i < count; i++) {
                 if (frame_take_text(frame, url, sizeof(url)) < 0)
@@ -128,22 +136,57 @@ static int do_trusted(Fetch *fetch, Frame *frame, Error *error)
         if (frame_take_text(frame, role, sizeof(role)) < 0 || frame_take_bytes(frame, &data, &size) < 0 ||
                         frame_end(frame) < 0)
                 return bad_frame(error);
-        return store_save(fetch, role, data, size, error);
+        int r = memory_store_put(&fetch->given, role, data, size);
+        return r < 0 ? error_set(error, ERROR_UNTRUSTED, -r, "there is too much metadata") : 0;
+}
+
+/* From what was given, beginning with that mirror. */
+static int refresh_from(Fetch *fetch, size_t mirror, int64_t now, Error *error)
+{
+        TufTransport transport = { .fetch = transport_fetch, .data = fetch };
+        TufStore store = { store_load, store_save, store_remove, fetch };
+        int r = 0;
+
+        fetch->tuf = tuf_client_free(fetch->tuf);
+        memory_store_done(&fetch->trusted);
+        for (size_t i = 0; i < fetch->given.count && r >= 0; i++) {
+                const MemoryPiece *piece = &fetch->given.pieces[i];
+                r = store_save(fetch, piece->name, piece->data, piece->size, error);
+        }
+        http_begin_with(fetch->http, mirror);
+        if (r >= 0)
+                r = tuf_client_new(&transport, &store, now, &fetch->tuf, error);
+        return r < 0 ? r : tuf_client_refresh(fetch->tuf, error);
+}
+
+/* A mirror that lies, is stale, or was asked in mid-change is no reason not to hear the next one. */
+static bool may_another_mirror_do(int r, const Error *problem)
+{
+        return problem->code == ERROR_UNTRUSTED || r == -ENOENT;
 }
 
 static int do_refresh(Fetch *fetch, Frame *frame, Error *error)
 {
-        TufTransport transport = { .fetch = transport_fetch, .data = fetch };
-        TufStore store = { store_load, store_save, store_remove, fetch };
         uint64_t now;
+        int result = 0;
         if (!fetch->http || fetch->tuf || frame_take_u64(frame, &now) < 0 || frame_end(frame) < 0)
                 return bad_frame(error);
-        int r = tuf_client_new(&transport, &store, (int64_t)now, &fetch->tuf, error);
-        if (r >= 0)
-                r = tuf_client_refresh(fetch->tuf, error);
-        if (r < 0)
-                return r;
-        return frame_send(ROLE_FD_CONTROL, FRAME_REFRESHED, NULL);
+        for (size_t i = 0; i < strv_length(fetch->mirrors); i++) {
+                Error problem = { 0 };
+                int r = refresh_from(fetch, i, (int64_t)now, &problem);
+                if (r >= 0)
+                        return frame_send(ROLE_FD_CONTROL, FRAME_REFRESHED, NULL);
+                /* The first sentence stays: it is of the mirror that is preferred. */
+                if (i == 0) {
+                        result = r;
+                        *error = problem;
+                }
+                if (!may_another_mirror_do(r, &problem))
+                        break;
+                if (r != -ENOENT)
+                        http_distrust(fetch->http);
+        }
+        return result;
 }
 
 static int send_target(const Buffer *bytes, Error *error)
@@ -152,6 +195,25 @@ static int send_target(const Buffer *bytes, Error *error)
         if (frame_put_bytes(&body, bytes ? bytes->data : NULL, bytes ? bytes->size : 0) < 0)
                 return error_oom(error);
         return frame_send(ROLE_FD_CONTROL, FRAME_TARGET, &body);
+}
+
+/* From the first mirror that has it as it was signed. */
+static int get_target(Fetch *fetch, const TufTarget *target, const char *path, Buffer *bytes, Error *error)
+{
+        int r = 0;
+        for (size_t i = 0; i < strv_length(fetch->mirrors); i++) {
+                r = http_get(fetch->http, path, false, bytes, error);
+                if (r < 0)
+                        return r;
+                Error problem = { 0 };
+                r = tuf_target_verify(target, bytes->data, bytes->size, &problem);
+                if (r >= 0)
+                        return 0;
+                if (i + 1 == strv_length(fetch->mirrors))
+                        return error_set(error, problem.code, -r, "%s", problem.message);
+                http_distrust(fetch->http);
+        }
+        return r;
 }
 
 /* With most 0 only the way to the target is wanted: its delegations. */
@@ -176,9 +238,7 @@ static int do_target(Fetch *fetch, Frame *frame, Error *error)
                 return error_set(error, ERROR_UNTRUSTED, ENAMETOOLONG, "the path of target %s is too long",
                                 name);
         _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP((size_t)target->size_bytes);
-        r = http_get(fetch->http, path, false, &bytes, error);
-        if (r >= 0)
-                r = tuf_target_verify(target, bytes.data, bytes.size, error);
+        r = get_target(fetch, target, path, &bytes, error);
         return r < 0 ? r : send_target(&bytes, error);
 }
 
@@ -256,6 +316,7 @@ int fetch_main(void)
         tuf_client_free(fetch.tuf);
         http_client_free(fetch.http);
         strv_free(fetch.mirrors);
+        memory_store_done(&fetch.given);
         memory_store_done(&fetch.trusted);
         buffer_done(&fetch.authorities);
         return r < 0 && r != -EPIPE ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -33,6 +33,7 @@ typedef enum FrameType {
         FRAME_TARGET,   /* bytes */
         FRAME_FETCHED,  /* bytes received from the network since the start */
         FRAME_STREAMED, /* a stream is complete */
+        FRAME_MIRROR,   /* number of the base URL in SETUP, 1: it serves, 0: it failed */
         /* To apply. */
         FRAME_APPLY_SETUP = 64, /* transfer-frames.h */
         /* From apply. */

@@ -13,19 +13,24 @@
 
 #define REDIRECTS_MAX 5
 #define ROUNDS_MAX 3           /* through all mirrors without anything worth a connection */
-#define WORTH_BYTES (16 * KIB) /* what a connection must bring to be worth it, or all that is left */
+#define WORTH_BYTES (16 * KIB) /* what a connection must bring to be worth it, or half of what is left */
 #define PAUSE_MIN_MS UINT64_C(20)
 #define PAUSE_MAX_MS UINT64_C(60000)
 #define LOWEST_RATE UINT64_C(256) /* bytes a second over the whole timeout */
 #define PROGRESS_MS 200
 #define HEADERS_MAX (64 * KIB)
 
+#define ANSWER_SLACK (128 * KIB) /* that an answer may be longer than what is wanted of it */
+
+typedef enum Word { WORD_NONE, WORD_GOOD, WORD_BAD } Word;
+
 struct HttpClient {
         HttpOptions options;
         CURL *curl;
-        size_t mirror;        /* the one in use */
-        uint64_t received;    /* in all */
-        uint64_t reported_ms; /* when progress was last told */
+        size_t mirror;           /* the one in use */
+        uint64_t received;       /* in all */
+        uint64_t reported_ms;    /* when progress was last told */
+        Word words[MIRRORS_MAX]; /* last told of each mirror */
         char problem[CURL_ERROR_SIZE];
 };
 
@@ -38,8 +43,8 @@ typedef struct Transfer {
         uint64_t done;         /* of `size` */
         uint64_t skip;         /* to drop: the server sent the file from its start */
         uint64_t range_first;
-        uint64_t header_bytes;
-        bool has_range, is_begun;
+        uint64_t header_bytes, raw_bytes, raw_max;
+        bool has_range, is_begun, is_encoded;
         int result;                       /* why a callback stopped the transfer */
         uint64_t window_ms, window_bytes; /* of the rate check */
 } Transfer;
@@ -71,9 +76,22 @@ int http_parse_content_range(const char *text, uint64_t *ret_first, uint64_t *re
         return 0;
 }
 
+/* Takes the value of a header line of that name, without white space before it. */
+static bool header_value(const char *line, size_t size, const char *name, char *ret, size_t ret_size)
+{
+        size_t length = strlen(name);
+        if (size < length || strncasecmp(line, name, length) != 0)
+                return false;
+        while (length < size && (line[length] == ' ' || line[length] == '\t'))
+                length++;
+        size_t value_size = MIN_OF(size - length, ret_size - 1);
+        memcpy(ret, line + length, value_size);
+        ret[value_size] = '\0';
+        return true;
+}
+
 static size_t on_header(char *data, size_t one _unused_, size_t size, void *user)
 {
-        static const char name[] = "content-range:";
         Transfer *transfer = user;
         char value[128];
         uint64_t last;
@@ -84,14 +102,11 @@ static size_t on_header(char *data, size_t one _unused_, size_t size, void *user
                 return 0;
         }
         if (size >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
-                transfer->has_range = false; /* the answer to a redirect */
-        if (size > sizeof(name) && size - sizeof(name) < sizeof(value) - 1 &&
-                        strncasecmp(data, name, sizeof(name) - 1) == 0) {
-                size_t length = size - (sizeof(name) - 1);
-                memcpy(value, data + sizeof(name) - 1, length);
-                value[length] = '\0';
+                transfer->has_range = transfer->is_encoded = false; /* the answer to a redirect */
+        if (header_value(data, size, "content-range:", value, sizeof(value)))
                 transfer->has_range = http_parse_content_range(value, &transfer->range_first, &last) == 0;
-        }
+        if (header_value(data, size, "content-encoding:", value, sizeof(value)))
+                transfer->is_encoded = strncasecmp(value, "identity", 8) != 0;
         return size;
 }
 
@@ -102,6 +117,8 @@ static int begin_body(Transfer *transfer)
         (void)curl_easy_getinfo(transfer->client->curl, CURLINFO_RESPONSE_CODE, &status);
         transfer->is_begun = true;
         transfer->skip = 0;
+        if (transfer->is_encoded)
+                return -ENOTSUP;
         if (transfer->size == 0)
                 return status == 200 ? 0 : -EPROTO;
         uint64_t wanted = transfer->offset + transfer->done;
@@ -144,7 +161,6 @@ static size_t on_body(char *data, size_t one _unused_, size_t size, void *user)
         Transfer *transfer = user;
         int r = transfer->is_begun ? 0 : begin_body(transfer);
         if (r >= 0) {
-                transfer->client->received += size;
                 transfer->window_bytes += size;
                 r = take_body(transfer, (const uint8_t *)data, size);
         }
@@ -166,6 +182,10 @@ static int on_tick(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t 
         uint64_t rate = LOWEST_RATE;
 
         tell_progress(transfer->client, false);
+        if (transfer->raw_bytes > transfer->raw_max) {
+                transfer->result = -EOVERFLOW;
+                return 1;
+        }
         if (now < transfer->window_ms || now - transfer->window_ms < options->timeout_seconds * 1000)
                 return 0;
         if (options->bandwidth_bytes > 0)
@@ -176,6 +196,17 @@ static int on_tick(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t 
         }
         transfer->window_ms = now;
         transfer->window_bytes = 0;
+        return 0;
+}
+
+/* Counts everything that comes, also what no other callback sees: the body of a redirect, chunk headers. */
+static int on_raw(CURL *curl, curl_infotype type, char *data, size_t size, void *user)
+{
+        Transfer *transfer = user;
+        if (type != CURLINFO_DATA_IN && type != CURLINFO_HEADER_IN)
+                return 0;
+        transfer->raw_bytes += size;
+        transfer->client->received += size;
         return 0;
 }
 
@@ -203,6 +234,9 @@ static int set_options(HttpClient *client, Transfer *transfer, const char *url)
         SET(CURLOPT_NOPROGRESS, 0L);
         SET(CURLOPT_XFERINFOFUNCTION, on_tick);
         SET(CURLOPT_XFERINFODATA, transfer);
+        SET(CURLOPT_DEBUGFUNCTION, on_raw);
+        SET(CURLOPT_DEBUGDATA, transfer);
+        SET(CURLOPT_VERBOSE, 1L);
         SET(CURLOPT_HEADERFUNCTION, on_header);
         SET(CURLOPT_HEADERDATA, transfer);
         SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -229,15 +263,28 @@ static int network_error(
                 return error_set(error, ERROR_NETWORK, ETIMEDOUT,
                                 "the server sent next to nothing for %" PRIu64 " s: %s",
                                 client->options.timeout_seconds, url);
+        if (transfer->result == -EOVERFLOW)
+                return error_set(error, ERROR_NETWORK, EOVERFLOW, "the server sends far more than %s is",
+                                url);
+        if (transfer->result == -ENOTSUP)
+                return error_set(error, ERROR_NETWORK, ENOTSUP,
+                                "the server encodes what it sends, which nobody asked it for: %s", url);
         if (transfer->result == -EPROTO)
                 return error_set(error, ERROR_NETWORK, EPROTO,
                                 "the server sent another part than was asked for: %s (status %ld)", url,
                                 status);
-        if (code == CURLE_HTTP_RETURNED_ERROR)
+        if (code == CURLE_HTTP_RETURNED_ERROR || code == CURLE_OK)
                 return error_set(error, ERROR_NETWORK, EREMOTEIO, "the server answers %ld for %s", status,
                                 url);
         return error_set(error, ERROR_NETWORK, EREMOTEIO, "cannot fetch %s: %s", url,
                         *client->problem ? client->problem : curl_easy_strerror(code));
+}
+
+/* A server that knows no ranges sends what comes before, and chunks need a little of their own. */
+static uint64_t answer_max(const Transfer *transfer)
+{
+        uint64_t wanted = transfer->size > 0 ? transfer->offset + transfer->size : transfer->buffer->cap;
+        return wanted + wanted / 4 + ANSWER_SLACK;
 }
 
 /* One request to the present mirror. */
@@ -254,10 +301,12 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
                 return error_oom(error);
         client->problem[0] = '\0';
         transfer->client = client;
-        transfer->is_begun = transfer->has_range = false;
+        transfer->is_begun = transfer->has_range = transfer->is_encoded = false;
         transfer->header_bytes = transfer->window_bytes = 0;
         transfer->result = 0;
         transfer->window_ms = now_ms();
+        transfer->raw_bytes = 0;
+        transfer->raw_max = answer_max(transfer);
         if (set_options(client, transfer, url) < 0)
                 return error_set(error, ERROR_CONFIG, EINVAL, "libcurl does not take the address %s", url);
         if (transfer->size > 0) {
@@ -281,6 +330,38 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
         return network_error(client, transfer, url, code, error);
 }
 
+/* Tells news of the mirror in use. */
+static void tell_mirror(HttpClient *client, bool is_good)
+{
+        Word word = is_good ? WORD_GOOD : WORD_BAD;
+        if (!client->options.mirror || client->words[client->mirror] == word)
+                return;
+        client->words[client->mirror] = word;
+        client->options.mirror(client->options.data, client->mirror, is_good);
+}
+
+static void next_mirror(HttpClient *client)
+{
+        client->mirror = (client->mirror + 1) % strv_length(client->options.mirrors);
+}
+
+void http_distrust(HttpClient *client)
+{
+        tell_mirror(client, false);
+        next_mirror(client);
+}
+
+void http_begin_with(HttpClient *client, size_t number)
+{
+        client->mirror = number % strv_length(client->options.mirrors);
+}
+
+/* What went wrong lies here and not with a server. */
+static bool is_ours(int r)
+{
+        return r == -ENOMEM || r == -EPIPE;
+}
+
 /* Asks mirror after mirror, each once; `wanted` says what for. */
 static int get(HttpClient *client, const char *path, const Transfer *wanted, bool is_absence_normal,
                 Error *error)
@@ -292,14 +373,17 @@ static int get(HttpClient *client, const char *path, const Transfer *wanted, boo
                 buffer_clear(transfer.buffer);
                 int r = request(client, path, &transfer, &problem);
                 tell_progress(client, true);
-                if (r >= 0 || (r == -ENOENT && is_absence_normal))
+                bool is_answer = r >= 0 || (r == -ENOENT && is_absence_normal);
+                if (!is_ours(r))
+                        tell_mirror(client, is_answer);
+                if (is_answer)
                         return r;
-                if (r == -ENOMEM || i + 1 >= mirrors) {
+                if (is_ours(r) || i + 1 >= mirrors) {
                         if (error && !error_is_set(error))
                                 *error = problem;
                         return r;
                 }
-                client->mirror = (client->mirror + 1) % mirrors;
+                next_mirror(client);
         }
 }
 
@@ -307,13 +391,6 @@ int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffe
 {
         Transfer transfer = { .buffer = ret, .fd = -1 };
         return get(client, path, &transfer, is_absence_normal, error);
-}
-
-int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64_t size, Buffer *ret,
-                Error *error)
-{
-        Transfer transfer = { .buffer = ret, .fd = -1, .offset = offset, .size = size };
-        return get(client, path, &transfer, false, error);
 }
 
 /* The base doubles with each round that brought nothing. Many hosts that lost the same server shall not come
@@ -334,31 +411,48 @@ static void pause_for(uint64_t ms)
                 ;
 }
 
-int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error)
+/* Goes on where the last connection stopped, until so many rounds through the mirrors have brought nothing.
+ */
+static int stream(HttpClient *client, const char *path, Transfer *transfer, size_t rounds, Error *error)
 {
-        Transfer transfer = { .fd = fd, .offset = offset, .size = size };
         size_t mirrors = strv_length(client->options.mirrors), failures = 0;
 
-        for (size_t asked = 1; transfer.done < size; asked++) {
+        for (size_t asked = 1; transfer->done < transfer->size; asked++) {
                 Error problem = { 0 };
-                uint64_t before = transfer.done;
-                int r = request(client, path, &transfer, &problem);
+                uint64_t before = transfer->done;
+                uint64_t worth = MIN_OF(WORTH_BYTES, (transfer->size - before + 1) / 2);
+                int r = request(client, path, transfer, &problem);
                 tell_progress(client, true);
+                if (!is_ours(r))
+                        tell_mirror(client, r >= 0);
                 if (r >= 0)
                         break;
-                failures = transfer.done - before >= WORTH_BYTES ? 0 : failures + 1;
-                size_t enough = r == -ENOENT ? mirrors : mirrors * ROUNDS_MAX;
-                if (r == -ENOMEM || r == -EPIPE || failures >= enough) {
+                failures = transfer->done - before >= worth ? 0 : failures + 1;
+                size_t enough = r == -ENOENT ? mirrors : mirrors * rounds;
+                if (is_ours(r) || failures >= enough) {
                         if (error && !error_is_set(error))
                                 *error = problem;
                         return r;
                 }
-                client->mirror = (client->mirror + 1) % mirrors;
+                next_mirror(client);
                 /* Also when something came: who closes each connection is not asked as fast as can be. */
                 if (asked % mirrors == 0)
                         pause_for(pause_ms(client, (unsigned)(failures / mirrors)));
         }
         return 0;
+}
+
+int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64_t size, Buffer *ret,
+                Error *error)
+{
+        Transfer transfer = { .buffer = ret, .fd = -1, .offset = offset, .size = size };
+        return stream(client, path, &transfer, 1, error);
+}
+
+int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error)
+{
+        Transfer transfer = { .fd = fd, .offset = offset, .size = size };
+        return stream(client, path, &transfer, ROUNDS_MAX, error);
 }
 
 uint64_t http_received_bytes(const HttpClient *client)
@@ -368,7 +462,7 @@ uint64_t http_received_bytes(const HttpClient *client)
 
 int http_client_new(const HttpOptions *options, HttpClient **ret, Error *error)
 {
-        if (strv_length(options->mirrors) == 0)
+        if (strv_length(options->mirrors) == 0 || strv_length(options->mirrors) > MIRRORS_MAX)
                 return error_set(error, ERROR_CONFIG, EDESTADDRREQ,
                                 "no repository is configured: set Repository= in /etc/bascule/engine.conf");
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

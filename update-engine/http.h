@@ -3,12 +3,12 @@
 
 /* GET over libcurl from a list of mirrors, for role fetch only. Servers are hostile: they may hang, trickle,
  * send too much, another range, another encoding or redirect in circles. Paths are sent as they are given.
+ * No more than what was asked for is read of an answer, but for a server that sends a file from its start.
  */
 
 #include "buffer.h"
 #include "error.h"
-
-#define HTTP_MIRRORS_MAX 16
+#include "mirrors.h"
 
 typedef struct HttpClient HttpClient;
 
@@ -21,6 +21,8 @@ typedef struct HttpOptions {
         size_t ca_size;
         /* Called now and then with the bytes received since the client was made. */
         void (*progress)(void *data, uint64_t received_bytes);
+        /* Called when a mirror begins to fail, or to serve; may be NULL. */
+        void (*mirror)(void *data, size_t number, bool is_good);
         void *data;
 } HttpOptions;
 
@@ -34,14 +36,20 @@ DEFINE_CLEANUP(HttpClient *, http_client_free)
 int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error);
 
 /* Writes `size` bytes from `offset` of BASE/path to a descriptor. Goes on where a broken connection stopped,
- * with the next mirror. Once all of them have been asked there is a pause, of a random length around one that
- * doubles each time that no mirror has brought anything worth a connection, until it is given up. */
+ * with the next mirror. Once all of them have been asked there is a pause, of a random length around one
+ * that doubles each time that no mirror has brought anything worth a connection, until it is given up. */
 int http_stream(HttpClient *client, const char *path, uint64_t offset, uint64_t size, int fd, Error *error);
 
-/* The same into memory; one try at each mirror, since it only asks whether the bytes are there. */
+/* The same into memory; one round, since it only asks whether the bytes are there. */
 int http_get_range(HttpClient *client, const char *path, uint64_t offset, uint64_t size, Buffer *ret,
                 Error *error);
 
+/* What the mirror in use has brought is not what it should be: the next one is asked from now on. */
+void http_distrust(HttpClient *client);
+/* The mirror to ask first from now on. */
+void http_begin_with(HttpClient *client, size_t number);
+
+/* Everything that the servers have sent: headers, bodies, and what was dropped. */
 uint64_t http_received_bytes(const HttpClient *client);
 
 /* "bytes FIRST-LAST/TOTAL" or "bytes FIRST-LAST/ *" of a Content-Range header. -EBADMSG. */

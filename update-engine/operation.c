@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "operation.h"
 
+#include "strv.h"
+
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 int operation_check(const Operation *operation, Error *error)
 {
@@ -41,6 +44,42 @@ int operation_start_role(Operation *operation, RoleName role, const RoleLimits *
         if (cancelled < 0)
                 return cancelled;
         return error_set(error, problem.code, -r, "%s", problem.message);
+}
+
+static uint64_t monotonic_seconds(void)
+{
+        struct timespec now;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec;
+}
+
+void operation_order_mirrors(const Operation *operation, MirrorOrder *ret)
+{
+        static const MirrorMemory nothing;
+        const MirrorMemory *memory = operation->mirrors ? operation->mirrors : &nothing;
+        *ret = (MirrorOrder){ .count = strv_length(operation->config->repositories) };
+        mirrors_order(memory, ret->count, monotonic_seconds(), ret->numbers);
+}
+
+int operation_note_mirror(Operation *operation, MirrorOrder *order, Frame *frame, Error *error)
+{
+        uint64_t number, is_good;
+        if (frame_take_u64(frame, &number) < 0 || frame_take_u64(frame, &is_good) < 0 ||
+                        frame_end(frame) < 0 || number >= order->count || is_good > 1)
+                return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
+        if (is_good)
+                order->serving = (size_t)number;
+        if (operation->mirrors && is_good)
+                mirrors_served(operation->mirrors, order->numbers[number]);
+        else if (operation->mirrors)
+                mirrors_failed(operation->mirrors, order->numbers[number], monotonic_seconds());
+        return 0;
+}
+
+void operation_distrust_mirror(Operation *operation, const MirrorOrder *order)
+{
+        if (operation->mirrors && order->count > 0)
+                mirrors_failed(operation->mirrors, order->numbers[order->serving], monotonic_seconds());
 }
 
 static int role_ended(RoleProcess *process, Error *error)

@@ -13,14 +13,15 @@
 
 #define AUTHORITIES_MAX (1 * MIB)
 #define PROBE_MAX (1 * MIB)
-#define RECEIVED_MAX (256 * MIB)
-#define LONGEST_SECONDS 3600 /* of a session; a fetch that was taken over may want to go on for ever */
+#define RECEIVED_MAX (64 * MIB) /* of metadata, from all mirrors; a refresh keeps less than half of that */
+#define LONGEST_SECONDS 3600    /* of a session; a fetch that was taken over may want to go on for ever */
 
 struct Session {
         Operation *operation;
         RoleProcess process;
         FrameReader reader;
         MemoryStore brought; /* by file name; a piece without data: the server has none */
+        MirrorOrder order;
         TrustStore store;
         TufClient *tuf;
         uint64_t received_before; /* of the operation, when this session began */
@@ -36,11 +37,10 @@ static uint64_t patience_ms(const Session *session)
         return MIN_OF((config->timeout_seconds * 2 * mirrors + 30) * 1000, (uint64_t)INT32_MAX);
 }
 
-int fetch_setup_put(Buffer *body, const Config *config, size_t first, Error *error)
+int fetch_setup_put(Buffer *body, const Config *config, const MirrorOrder *order, Error *error)
 {
         _cleanup_free_ char *authorities = NULL;
         size_t authorities_size = 0;
-        size_t count = strv_length(config->repositories);
         int r = 0;
 
         if (config->ca_file && *config->ca_file)
@@ -56,9 +56,9 @@ int fetch_setup_put(Buffer *body, const Config *config, size_t first, Error *err
         if (r >= 0)
                 r = frame_put_bytes(body, authorities, authorities_size);
         if (r >= 0)
-                r = frame_put_u64(body, count);
-        for (size_t i = 0; i < count && r >= 0; i++)
-                r = frame_put_text(body, config->repositories[(first + i) % count]);
+                r = frame_put_u64(body, order->count);
+        for (size_t i = 0; i < order->count && r >= 0; i++)
+                r = frame_put_text(body, config->repositories[order->numbers[i]]);
         return r < 0 ? error_oom(error) : 0;
 }
 
@@ -122,6 +122,8 @@ static int await_frame(Session *session, FrameType type, Frame *ret, Error *erro
                         r = keep_metadata(session, &frame, error);
                 else if (frame.type == FRAME_FETCHED)
                         r = note_received(session, &frame, error);
+                else if (frame.type == FRAME_MIRROR)
+                        r = operation_note_mirror(operation, &session->order, &frame, error);
                 else
                         r = error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame out of turn");
                 if (r < 0)
@@ -172,7 +174,8 @@ static int start_fetch(Session *session, uint64_t now, Error *error)
                         session->operation, ROLE_FETCH, &limits, NULL, 0, &session->process, error);
         if (r < 0)
                 return r;
-        r = fetch_setup_put(&setup, session->operation->config, 0, error);
+        operation_order_mirrors(session->operation, &session->order);
+        r = fetch_setup_put(&setup, session->operation->config, &session->order, error);
         if (r < 0)
                 return r;
         r = frame_send(session->process.control_fd, FRAME_FETCH_SETUP, &setup);

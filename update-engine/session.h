@@ -28,6 +28,6 @@ int session_locate(Session *session, const char *target_path, uint64_t size_byte
 int session_probe(Session *session, const char *download_path, uint64_t index_size_bytes,
                 const uint8_t index_sha256[static SHA256_SIZE], Error *error);
 
-/* Puts what fetch needs to know to serve streams into a frame; mirrors begin with number `first`. */
+/* Puts what fetch needs to know to serve streams into a frame; the mirrors in that order. */
 #define FETCH_SETUP_MAX (2 * MIB)
-int fetch_setup_put(Buffer *body, const Config *config, size_t first, Error *error);
+int fetch_setup_put(Buffer *body, const Config *config, const MirrorOrder *order, Error *error);

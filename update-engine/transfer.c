@@ -15,8 +15,8 @@
 #define PAUSES_SECONDS 300 /* that fetch may spend waiting between its rounds */
 #define LAST_WORDS_MS 1000 /* that one role has after the other failed */
 #define FRAME_SMALL_MAX (4 * KIB)
-#define ATTEMPTS_MAX 16          /* that fetch makes at most for one range, roughly */
-#define FETCHED_SLACK (16 * MIB) /* error pages, and what was under way when a connection was given up */
+#define RETRIES_MAX 3           /* times that each byte may come from the servers of one attempt */
+#define FETCHED_SLACK (1 * MIB) /* headers, and what was under way when a connection was given up */
 
 /* One side of the pipe. */
 typedef struct Side {
@@ -30,6 +30,8 @@ typedef struct Transfer {
         Operation *operation;
         const TransferRequest *request;
         Side fetch, apply;
+        MirrorOrder order;
+        bool is_asked[ELEMENTS(((TransferRequest *)0)->payloads)];
         uint64_t fetched_before, written_before;
         uint64_t needed_bytes;    /* that apply has asked for */
         uint64_t fetchable_bytes; /* that fetch can have had a reason to receive */
@@ -72,7 +74,7 @@ static PayloadExpectation expectation(const PayloadReference *payload, uint64_t 
         return expected;
 }
 
-static int send_setup(Transfer *transfer, size_t mirror, Error *error)
+static int send_setup(Transfer *transfer, Error *error)
 {
         const TransferRequest *request = transfer->request;
         ApplySetup setup = { .target_offset = request->target.offset_bytes,
@@ -90,7 +92,8 @@ static int send_setup(Transfer *transfer, size_t mirror, Error *error)
                 if (source->fd >= 0)
                         setup.sources[i] = (ApplySource){ true, source->offset_bytes, source->size_bytes };
         }
-        int r = fetch_setup_put(&fetch, transfer->operation->config, mirror, error);
+        operation_order_mirrors(transfer->operation, &transfer->order);
+        int r = fetch_setup_put(&fetch, transfer->operation->config, &transfer->order, error);
         if (r < 0)
                 return r;
         r = apply_setup_put(&apply, &setup);
@@ -120,7 +123,7 @@ static RoleLimits apply_limits(const TransferRequest *request)
         return limits;
 }
 
-static int start(Transfer *transfer, size_t mirror, Error *error)
+static int start(Transfer *transfer, Error *error)
 {
         const TransferRequest *request = transfer->request;
         int pipe_fds[2];
@@ -144,7 +147,7 @@ static int start(Transfer *transfer, size_t mirror, Error *error)
         RoleFd data = { writing, ROLE_FD_DATA };
         r = operation_start_role(
                         transfer->operation, ROLE_FETCH, &none, &data, 1, &transfer->fetch.process, error);
-        return r < 0 ? r : send_setup(transfer, mirror, error);
+        return r < 0 ? r : send_setup(transfer, error);
 }
 
 static uint64_t payload_sizes(const TransferRequest *request)
@@ -170,9 +173,10 @@ static int on_need(Transfer *transfer, Frame *frame, Error *error)
                 return error_set(error, ERROR_FAILED, EBADMSG,
                                 "apply asked for bytes beyond the end of the payload");
         /* Neither role can keep an operation going for ever: apply needs each byte once, and fetch may
-         * receive a file from its start (a server without ranges) a few times from each mirror. */
+         * receive it a few times, and each file once more from its start (a server without ranges). */
         transfer->needed_bytes += size;
-        transfer->fetchable_bytes += (offset + size) * ATTEMPTS_MAX;
+        transfer->fetchable_bytes += size * RETRIES_MAX + (transfer->is_asked[number] ? 0 : payload_size);
+        transfer->is_asked[number] = true;
         if (transfer->needed_bytes > payload_sizes(request))
                 return error_set(
                                 error, ERROR_FAILED, EBADMSG, "apply asked for more than the payload holds");
@@ -209,11 +213,15 @@ static int on_fetch(Transfer *transfer, Frame *frame, Error *error)
         uint64_t fetched;
         if (frame->type == FRAME_STREAMED)
                 return 0;
+        if (frame->type == FRAME_MIRROR)
+                return operation_note_mirror(transfer->operation, &transfer->order, frame, error);
         if (frame->type != FRAME_FETCHED || frame_take_u64(frame, &fetched) < 0)
                 return error_set(error, ERROR_FAILED, EBADMSG, "fetch sent a frame that makes no sense");
         if (fetched > transfer->fetchable_bytes + FETCHED_SLACK)
                 return error_set(error, ERROR_NETWORK, EOVERFLOW,
-                                "the servers sent far more than was asked for");
+                                "the servers sent %" PRIu64 " bytes where %" PRIu64
+                                " are needed; run the update again, or name another Repository=",
+                                fetched, transfer->needed_bytes);
         if (fetched > transfer->fetched_bytes)
                 transfer->is_alive = true;
         transfer->fetched_bytes = fetched;
@@ -324,7 +332,7 @@ static int pump(Transfer *transfer, Error *error)
         return role_wait(&transfer->apply.process, ROLE_END_MS, error);
 }
 
-static int attempt(Operation *operation, const TransferRequest *request, size_t mirror, Error *error)
+static int attempt(Operation *operation, const TransferRequest *request, bool *ret_may_differ, Error *error)
 {
         _cleanup_(transfer_done) Transfer transfer = { .operation = operation,
                 .request = request,
@@ -332,20 +340,24 @@ static int attempt(Operation *operation, const TransferRequest *request, size_t 
                 .written_before = operation->progress.written_bytes };
         side_init(&transfer.fetch);
         side_init(&transfer.apply);
-        int r = start(&transfer, mirror, error);
-        return r < 0 ? r : pump(&transfer, error);
+        int r = start(&transfer, error);
+        if (r >= 0)
+                r = pump(&transfer, error);
+        /* fetch has tried all mirrors for what it could not get; bytes that are wrong only show here. */
+        *ret_may_differ = r < 0 && (error->code == ERROR_UNTRUSTED || error->code == ERROR_CORRUPT);
+        if (*ret_may_differ)
+                operation_distrust_mirror(operation, &transfer.order);
+        return r;
 }
 
 static int run_with_mirrors(Operation *operation, const TransferRequest *request, Error *error)
 {
         size_t mirrors = MAX_OF(strv_length(operation->config->repositories), (size_t)1);
-        for (size_t mirror = 0;; mirror++) {
+        for (size_t tried = 1;; tried++) {
                 Error problem = { 0 };
-                int r = attempt(operation, request, mirror, &problem);
-                /* fetch has tried all mirrors for what it could not get; bytes that are wrong only show
-                 * here. */
-                bool may_differ = problem.code == ERROR_UNTRUSTED || problem.code == ERROR_CORRUPT;
-                if (r < 0 && may_differ && mirror + 1 < mirrors)
+                bool may_differ = false;
+                int r = attempt(operation, request, &may_differ, &problem);
+                if (may_differ && tried < mirrors)
                         continue;
                 if (r < 0 && error && !error_is_set(error))
                         *error = problem;

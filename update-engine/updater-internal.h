@@ -56,6 +56,7 @@ struct Updater {
         sd_event *event;
         Host *host;
         Config *config;
+        MirrorMemory mirrors; /* of config->repositories; the job's while there is one */
         State *state;
         int state_fd, lock_fd; /* folder and lock file */
         UpdaterStatus status;
@@ -75,7 +76,8 @@ void updater_touch(Updater *updater);
 void updater_save(Updater *updater);
 /* Feeds the state machine and does what it says. ERROR_BUSY and ERROR_NOTHING_TO_DO when it refuses. */
 int updater_step(Updater *updater, EngineEvent event, Error *error);
-/* Takes over facts, notes a bless that happened meanwhile, drops a reboot that nothing waits for any more. */
+/* Takes over facts, notes a bless that happened meanwhile, drops a reboot that nothing waits for any more.
+ */
 void updater_set_facts(Updater *updater, const HostFacts *facts);
 /* Makes this the last error of the status, and logs it. */
 void updater_report(Updater *updater, const Error *error);

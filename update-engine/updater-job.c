@@ -181,6 +181,7 @@ static int job_new(
                 .config = updater->config,
                 .state = job->state,
                 .fetch_socket = updater->options.fetch_socket,
+                .mirrors = &updater->mirrors,
                 .cancel_fd = job->cancel_fd,
                 .now = believable_now(updater),
                 .enter = on_enter,

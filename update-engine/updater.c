@@ -275,6 +275,7 @@ int updater_reload(Updater *updater, Error *error)
         }
         config_free(updater->config);
         updater->config = config;
+        updater->mirrors = (MirrorMemory){ 0 };
         if (updater->status.is_reboot_planned)
                 updater_plan_reboot(updater, false);
         updater_touch(updater);

@@ -7,7 +7,7 @@ import sys
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOP = os.path.dirname(TESTS)
-FILE = re.compile(r"`((?:unit|fuzz|golden|integration|qemu-scripts)/[^`]+)`(?::([^|;`]*))?")
+FILE = re.compile(r"`((?:unit|fuzz|golden|integration|crash|qemu-scripts)/[^`]+)`(?::([^|;`]*))?")
 
 
 def _read(path):
@@ -30,6 +30,8 @@ def _find(name):
 def _has(path, text, name):
     if path.endswith(".c"):
         return "TEST(%s)" % name in text
+    if path.endswith("behaviours.py"):
+        return '"%s"' % name in text
     if path.endswith(".py"):
         return "\ndef %s(" % name in text
     return name in text
@@ -38,7 +40,7 @@ def _has(path, text, name):
 def _names(path, words):
     """Scripts name their cases in sentences, programs in words."""
     words = re.sub(r"\s+", " ", words).strip(" .")
-    if path.endswith(".sh"):
+    if path.endswith((".sh", "behaviours.py")):
         return [name.strip() for name in words.split(",") if name.strip()]
     return [name for name in re.split(r"[\s,]+", words) if re.fullmatch(r"\w+", name)]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that are down, wrong, slow or malicious: a clear sentence, the right code, nothing bootable that should
-not be, and a second run that finishes."""
+"""Servers that are down, wrong or slow, through the daemon: a clear sentence, the right code, nothing bootable that
+should not be, and a second run that finishes. tests/crash/servers has the long table of what servers do."""
 import os
 import time
 
@@ -9,7 +9,6 @@ from harness import servers
 from harness.tap import run, test
 
 PAYLOAD = r"/payloads/"
-MANIFEST = r"manifest\.json"
 TIMESTAMP = r"timestamp\.json"
 
 
@@ -55,18 +54,6 @@ def server_down(world):
 
 
 @test
-def the_next_mirror_is_asked(world):
-    one, two = world.image("1"), world.image("2")
-    server = world.nginx(world.repository(one, two))
-    host = world.host(one, "http://127.0.0.1:%d" % servers.free_port())
-    host.configure(update="Repository=" + server.url)
-    host.start()
-    result = host.cli("update", "--wait")
-    assert result.status == 0, result.err
-    host.assert_installed(two)
-
-
-@test
 def no_repository_is_configured(world):
     host = world.host(world.image("1"), "http://127.0.0.1:9")
     host.configure(update="Repository=")
@@ -81,59 +68,8 @@ def metadata_404(world):
 
 
 @test
-def metadata_500(world):
-    _expect(world, TIMESTAMP, servers.status(500), {8})
-
-
-@test
-def payload_404(world):
-    _expect(world, PAYLOAD, servers.status(404), {8})
-
-
-@test
 def payload_500(world):
     _expect(world, PAYLOAD, servers.status(500), {8})
-
-
-@test
-def manifest_404(world):
-    _expect(world, MANIFEST, servers.status(404), {8, 9})
-
-
-@test
-def metadata_truncated(world):
-    _expect(world, TIMESTAMP, servers.truncate(100), {8, 9})
-
-
-@test
-def payload_truncated(world):
-    _expect(world, PAYLOAD, servers.truncate(70000), {8})
-
-
-@test
-def payload_cut_now_and_then_goes_on(world):
-    one, two = world.image("1"), world.image("2")
-    server = world.hostile(world.repository(one, two))
-    host = world.host(one, server.url).start()
-    server.rule(PAYLOAD, servers.cut(900000), times=3)
-    result = host.cli("update", "--wait")
-    assert result.status == 0, result.err
-    host.assert_installed(two)
-
-
-@test
-def metadata_with_a_wrong_byte(world):
-    _expect(world, TIMESTAMP, servers.flip(200), {9})
-
-
-@test
-def manifest_with_a_wrong_byte(world):
-    _expect(world, MANIFEST, servers.flip(150), {9})
-
-
-@test
-def payload_index_with_a_wrong_byte(world):
-    _expect(world, PAYLOAD, servers.flip(20), {9})
 
 
 @test
@@ -142,32 +78,10 @@ def payload_with_a_wrong_byte(world):
 
 
 @test
-def metadata_longer_than_it_may_be(world):
-    _expect(world, TIMESTAMP, servers.longer(1 << 20), {8, 9})
-
-
-@test
-def manifest_longer_than_signed(world):
-    _expect(world, MANIFEST, servers.longer(5), {8, 9})
-
-
-@test
-def payload_shorter_than_signed(world):
-    _expect(world, PAYLOAD, servers.shorter(5000), {8, 9})
-
-
-@test
 def a_stalled_server_is_given_up(world):
     begun = time.monotonic()
     _expect(world, PAYLOAD, servers.stall(50000), {8}, timeout="1s")
     assert time.monotonic() - begun < 40
-
-
-@test
-def a_stalled_metadata_server_is_given_up(world):
-    begun = time.monotonic()
-    _expect(world, TIMESTAMP, servers.stall(10), {8}, timeout="1s")
-    assert time.monotonic() - begun < 30
 
 
 @test
@@ -181,25 +95,6 @@ def a_slow_server_is_waited_for(world):
     result = host.cli("update", "--wait")
     assert result.status == 0, result.err
     host.assert_installed(two)
-
-
-@test
-def a_server_without_ranges_is_no_harm(world):
-    one, two = world.image("1"), world.image("2")
-    server = world.hostile(world.repository(one, two))
-    host = world.host(one, server.url).start()
-    server.rule(PAYLOAD, servers.ignore_range())
-    result = host.cli("update", "--wait")
-    assert result.status in (0, 8), (result.status, result.err)
-    if result.status == 0:
-        host.assert_installed(two)
-    else:
-        host.assert_not_bootable(two)
-
-
-@test
-def endless_redirects_end(world):
-    _expect(world, TIMESTAMP, servers.redirect_forever(), {8})
 
 
 def _authority(certificate):
@@ -233,22 +128,6 @@ def https_needs_an_authority_that_vouches(world):
         assert result.status == 0, result.err
         host.assert_installed(two)
         host.stop()
-
-
-@test
-def https_is_not_left_by_a_redirect(world):
-    one, two = world.image("1"), world.image("2")
-    certificate = servers.make_certificate(os.path.join(world.new_folder("certificates"), "ours"))
-    repository = world.repository(one, two)
-    server, plain = world.hostile(repository, certificate), world.hostile(repository)
-    server.rule(".", servers.redirect_to(plain.url))
-    host = world.host(one, server.url)
-    host.configure(update=_authority(certificate))
-    host.start()
-    refused = host.cli("update", "--wait")
-    assert refused.status == 8, (refused.status, refused.err)
-    assert server.requests and not plain.requests, plain.requests
-    host.assert_not_bootable(two)
 
 
 @test

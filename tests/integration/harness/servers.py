@@ -83,8 +83,26 @@ class Rule:
         self.pattern, self.act, self.times = re.compile(pattern), act, times
 
 
+class _Counting:
+    """A connection's output that counts what goes through it."""
+
+    def __init__(self, file, hostile):
+        self.file, self.hostile = file, hostile
+
+    def write(self, data):
+        self.hostile.sent_bytes += len(data)
+        return self.file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        self.wfile = _Counting(self.wfile, self.server.hostile)
 
     def log_message(self, *unused):  # pylint: disable=arguments-differ
         pass
@@ -215,16 +233,6 @@ def ignore_range():
     return act
 
 
-def redirect_to(base):
-    """Sends to the same path at another address."""
-    def act(handler, found):
-        handler.send_response(302)
-        handler.send_header("Location", base + handler.path)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-    return act
-
-
 def redirect_forever():
     def act(handler, found):
         handler.send_response(302)
@@ -248,6 +256,7 @@ class Hostile:
     def __init__(self, root, certificate=None):
         """`certificate` is a path without ".crt" and ".key"; with it the server speaks TLS."""
         self.root, self.rules, self.requests, self.stopped = root, [], [], threading.Event()
+        self.sent_bytes = 0
         self.scheme = "https" if certificate else "http"
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.server.hostile = self
