@@ -258,6 +258,11 @@ static void read_side(Transfer *transfer, Side *side, int (*on_frame)(Transfer *
                 return;
         if (transfer->is_applied || side->result < 0)
                 return;
+        if (n < 0 && n != -ECONNRESET) {
+                side->result = error_set(&side->error, ERROR_FAILED, (int)-n, "cannot read from a role: %s",
+                                strerror((int)-n));
+                return;
+        }
         /* The end of the stream, without a word why. */
         side->result = role_wait(&side->process, ROLE_END_MS, &side->error);
         if (side->result >= 0)

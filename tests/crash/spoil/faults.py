@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which ways to spoil a system call, from what a trace of an undisturbed run says of it (call-injector.c)."""
+import errno
+import os
+
+KILLS = ("kill-before", "kill-after")
+
+READS = ("read", "pread64", "readv", "recvfrom", "recvmsg", "readlinkat", "readlink")
+WRITES = ("write", "pwrite64", "writev", "sendto", "sendmsg")
+CHANGES = ("renameat", "renameat2", "rename", "linkat", "unlinkat", "unlink", "rmdir", "mkdirat", "mkdir", "symlinkat",
+           "ftruncate", "fallocate", "fchmod", "fchmodat", "fchown", "fchownat", "utimensat", "setxattr", "fsetxattr")
+FLUSHES = ("fsync", "fdatasync", "sync_file_range", "syncfs", "msync")
+LOOKS = ("fstat", "newfstatat", "stat", "lstat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
+         "getdents64", "lseek", "fadvise64", "ioctl")
+MEMORY = ("mmap", "brk", "mremap", "mprotect")
+DESCRIPTORS = ("socket", "socketpair", "pipe", "pipe2", "eventfd2", "epoll_create1", "timerfd_create", "signalfd4", "dup", "dup2",
+               "dup3", "pidfd_open", "inotify_init1", "landlock_create_ruleset", "accept4")
+WAITS = ("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait")
+BIRTHS = ("clone", "clone3", "fork", "vfork")
+RIGHTS = ("prctl", "seccomp", "landlock_add_rule", "landlock_restrict_self", "setresuid", "setresgid", "setuid", "setgroups",
+          "setrlimit", "prlimit64")
+
+_TABLE = (
+    (READS, ("EIO", "EINTR", "ENOMEM")),
+    (WRITES, ("ENOSPC", "EIO", "EINTR", "EPIPE")),
+    (CHANGES, ("EIO", "ENOSPC", "EROFS", "ENOMEM")),
+    (FLUSHES, ("EIO", "ENOSPC", "EINTR")),
+    (LOOKS, ("EIO", "ENOMEM")),
+    (MEMORY, ("ENOMEM",)),
+    (DESCRIPTORS, ("EMFILE", "ENOMEM")),
+    (WAITS, ("EINTR", "ENOMEM")),
+    (BIRTHS, ("EAGAIN", "ENOMEM")),
+    (RIGHTS, ("EPERM", "ENOMEM")),
+    (("open", "openat"), ("EMFILE", "ENOMEM", "EIO", "EINTR")),
+    (("close",), ("EIO", "EINTR")),
+    (("connect",), ("ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")),
+    (("bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown"), ("ENOMEM",)),
+    (("execve",), ("ENOMEM", "EIO")),
+    (("futex", "nanosleep", "clock_nanosleep"), ("EINTR",)),
+    (("waitid", "wait4"), ("EINTR", "ECHILD")),
+    (("fcntl",), ("EMFILE", "ENOLCK")),
+    (("flock",), ("EWOULDBLOCK", "EINTR", "ENOLCK")),
+    (("getrandom",), ("EINTR",)),
+    (("epoll_ctl", "timerfd_settime", "signalfd4", "pidfd_send_signal"), ("ENOMEM",)),
+    (("sched_setscheduler", "ioprio_set"), ("EPERM",)),
+)
+_ERRORS = {call: names for calls, names in _TABLE for call in calls}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class Call:
+    """One line of a trace."""
+
+    def __init__(self, line):
+        self.who, self.name, number, result, length = line.split()
+        self.number, self.result, self.length = int(number), int(result), int(length)
+
+    def __str__(self):
+        return "%s %s #%d" % (self.who, self.name, self.number)
+
+    @property
+    def is_loader(self):
+        return self.who.endswith(".ld")
+
+    def actions(self):
+        """How it can fail: as call-injector's ACTION."""
+        names = list(_ERRORS.get(self.name, ()))
+        if self.name in ("open", "openat") and self.length & _WRITING:
+            names += ["EROFS", "ENOSPC"]
+        how = "after" if self.name == "close" else "fail"
+        found = ["%s=%d" % (how, getattr(errno, name)) for name in names]
+        if self.name in READS + WRITES and self.result > 1:
+            found.append("short")
+        return found
+
+    def kills(self):
+        return KILLS[:1] if self.name in ("exit", "exit_group") else KILLS
+
+
+def read_trace(path):
+    with open(path, encoding="ascii") as file:
+        return [Call(line) for line in file]
+
+
+def describe(action):
+    """For a person: "fail=5" is "EIO"."""
+    word, _, number = action.partition("=")
+    return errno.errorcode[int(number)] if number else word
