@@ -9,7 +9,7 @@ static const bool needs[BUILD_STEP_MAX][BUILD_STEP_MAX] = {
         [BUILD_INITRD] = { [BUILD_ROOT] = true },
         [BUILD_UKI] = { [BUILD_ROOT] = true, [BUILD_VERITY] = true, [BUILD_INITRD] = true },
         [BUILD_DISK] = { [BUILD_ROOT] = true, [BUILD_VERITY] = true, [BUILD_UKI] = true },
-        [BUILD_QCOW2] = { [BUILD_DISK] = true },
+        [BUILD_QCOW2... BUILD_STEP_MAX - 1] = { [BUILD_DISK] = true },
 };
 
 static void key_of_packages(Build *build, CacheKey *key)

@@ -265,6 +265,29 @@ static int make_qcow2(Build *build, const char *path, Error *error)
                         &(ProcessOptions){ .log_fd = -1 }, error);
 }
 
+static int make_format(Build *build, const DiskFormat *format, const char *path, Error *error)
+{
+        const char *disk = build->placed[BUILD_DISK];
+        _cleanup_free_ char *of_disk = disk ? strdup(disk) : path_join(build->output, BUILD_DISK_FILE);
+        _cleanup_free_ char *of_root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
+        const char *from = format->of_root ? of_root : of_disk;
+        _cleanup_fd_ int fd = -1;
+        DiskSource source = {
+                .name = build->recipe->image_id, .version = build->recipe->version, .epoch = build->epoch
+        };
+        int r;
+
+        if (!from)
+                return error_oom(error);
+        fd = open(from, O_RDONLY | O_CLOEXEC);
+        r = fd < 0 ? -errno : fd_size(fd, &source.size_bytes);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot open %s: %s", from, strerror(-r));
+        source.fd = fd;
+        memcpy(source.seed, build->root_hash, SHA256_SIZE);
+        return disk_format_make(format, &source, path, error);
+}
+
 int build_make(Build *build, BuildStep step, const char *path, Error *error)
 {
         const CacheEntry *entry = &build->entries[step];
@@ -285,7 +308,7 @@ int build_make(Build *build, BuildStep step, const char *path, Error *error)
         case BUILD_QCOW2:
                 return make_qcow2(build, path, error);
         default:
-                return -EINVAL;
+                return make_format(build, &disk_formats[step - BUILD_FORMAT], path, error);
         }
 }
 

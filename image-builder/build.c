@@ -16,11 +16,13 @@
 
 #define LOCK_TRIES 50 /* a tenth of a second apart */
 
-/* What is copied or made in the output folder, in order. */
-static const struct {
+/* What is copied or made in the output folder, in order; after these come the disk_formats. */
+typedef struct Output {
         BuildStep step;
         const char *name, *format; /* of [Disk] Formats=; NULL: always */
-} outputs[] = {
+} Output;
+
+static const Output first_outputs[] = {
         { BUILD_ROOT, BUILD_ROOT_FILE, NULL },
         { BUILD_VERITY, BUILD_VERITY_FILE, NULL },
         { BUILD_UKI, BUILD_UKI_FILE, NULL },
@@ -28,12 +30,24 @@ static const struct {
         { BUILD_QCOW2, BUILD_QCOW2_FILE, "qcow2" },
 };
 
+#define OUTPUT_COUNT (ELEMENTS(first_outputs) + DISK_FORMAT_COUNT)
+
+static Output output_at(size_t number)
+{
+        size_t format = number - ELEMENTS(first_outputs);
+
+        if (number < ELEMENTS(first_outputs))
+                return first_outputs[number];
+        return (Output){ (BuildStep)(BUILD_FORMAT + format), disk_formats[format].file,
+                disk_formats[format].name };
+}
+
 const char *build_step_name(BuildStep step)
 {
         static const char *const names[] = { "packages", "root", "verity", "initrd", "uki", "disk",
                 "qcow2" };
 
-        return names[step];
+        return step < BUILD_FORMAT ? names[step] : disk_formats[step - BUILD_FORMAT].name;
 }
 
 /* ---- figures ---- */
@@ -124,7 +138,7 @@ static int place(Build *build, BuildStep step, const char *name, Error *error)
 {
         _cleanup_free_ char *final = path_join(build->output, name), *source = NULL;
         char *temporary = final ? string_format("%s/.%s.partial", build->output, name) : NULL;
-        bool is_made_here = step == BUILD_DISK || step == BUILD_QCOW2;
+        bool is_made_here = step >= BUILD_DISK;
         double wall, cpu;
         int r;
 
@@ -157,9 +171,10 @@ static int place(Build *build, BuildStep step, const char *name, Error *error)
 /* Everything is there: the files get their names. */
 static int publish(Build *build, Error *error)
 {
-        for (size_t i = 0; i < ELEMENTS(outputs); i++) {
-                _cleanup_free_ char *final = path_join(build->output, outputs[i].name);
-                char **temporary = &build->placed[outputs[i].step];
+        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+                Output output = output_at(i);
+                _cleanup_free_ char *final = path_join(build->output, output.name);
+                char **temporary = &build->placed[output.step];
 
                 if (!final)
                         return error_oom(error);
@@ -170,7 +185,7 @@ static int publish(Build *build, Error *error)
                                         strerror(errno));
                 free(*temporary);
                 *temporary = NULL;
-                cache_note_placed(build->cache, final, &build->keys[outputs[i].step]);
+                cache_note_placed(build->cache, final, &build->keys[output.step]);
         }
         return 0;
 }
@@ -178,30 +193,45 @@ static int publish(Build *build, Error *error)
 /* A format that is no longer asked for must not lie about as if it belonged to this build. */
 static void remove_stale(const Build *build)
 {
-        for (size_t i = 0; i < ELEMENTS(outputs); i++)
-                if (outputs[i].format && !recipe_wants_format(build->recipe, outputs[i].format))
-                        (void)unlinkat(build->output_fd, outputs[i].name, 0);
+        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+                Output output = output_at(i);
+
+                if (output.format && !recipe_wants_format(build->recipe, output.format))
+                        (void)unlinkat(build->output_fd, output.name, 0);
+        }
 }
 
 /* Whether a raw disk is needed to make another format from. */
 static bool is_raw_needed(const Build *build)
 {
-        _cleanup_free_ char *qcow2 = path_join(build->output, BUILD_QCOW2_FILE);
+        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+                Output output = output_at(i);
+                _cleanup_free_ char *path = NULL;
 
-        return recipe_wants_format(build->recipe, "qcow2") &&
-               (!qcow2 || !cache_is_placed(build->cache, qcow2, &build->keys[BUILD_QCOW2]));
+                if (output.step <= BUILD_DISK || !recipe_wants_format(build->recipe, output.format) ||
+                                (output.step >= BUILD_FORMAT &&
+                                                disk_formats[output.step - BUILD_FORMAT].of_root))
+                        continue;
+                path = path_join(build->output, output.name);
+                if (!path || !cache_is_placed(build->cache, path, &build->keys[output.step]))
+                        return true;
+        }
+        return false;
 }
 
 static int run_outputs(Build *build, Error *error)
 {
-        int r = build_key(build, BUILD_DISK, error);
+        int r = 0;
 
-        if (r >= 0)
-                r = build_key(build, BUILD_QCOW2, error);
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(outputs); i++)
-                if (!outputs[i].format || recipe_wants_format(build->recipe, outputs[i].format) ||
-                                (outputs[i].step == BUILD_DISK && is_raw_needed(build)))
-                        r = place(build, outputs[i].step, outputs[i].name, error);
+        for (unsigned step = BUILD_DISK; r >= 0 && step < BUILD_STEP_MAX; step++)
+                r = build_key(build, step, error);
+        for (size_t i = 0; r >= 0 && i < OUTPUT_COUNT; i++) {
+                Output output = output_at(i);
+
+                if (!output.format || recipe_wants_format(build->recipe, output.format) ||
+                                (output.step == BUILD_DISK && is_raw_needed(build)))
+                        r = place(build, output.step, output.name, error);
+        }
         return r;
 }
 

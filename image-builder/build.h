@@ -12,6 +12,7 @@
  *     uki       kernel, initrd and command line for the ESP                uki.h
  *     disk      the whole disk, raw and sparse                             raw-disk.h
  *     qcow2     the same in another format                                 qemu-img
+ *     ...       the same in yet another, or the root as an archive         disk-format.h
  *
  * The first six live in the cache and are copied to the output folder; disks are made there. All files get
  * their names together at the end, image.json last: a build that fails or is killed leaves none of them
@@ -19,6 +20,7 @@
 
 #include "cache.h"
 #include "compose.h"
+#include "disk-format.h"
 #include "image-info.h"
 #include "image-signer.h"
 #include "lock.h"
@@ -60,7 +62,8 @@ typedef enum BuildStep {
         BUILD_UKI,
         BUILD_DISK,
         BUILD_QCOW2,
-        BUILD_STEP_MAX
+        BUILD_FORMAT, /* the first of disk_formats, and so on */
+        BUILD_STEP_MAX = BUILD_FORMAT + DISK_FORMAT_COUNT
 } BuildStep;
 
 typedef struct BuildFigures {

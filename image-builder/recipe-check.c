@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "disk-format.h"
 #include "ini.h"
 #include "recipe.h"
 #include "strv.h"
@@ -140,9 +141,30 @@ static int check_sources(const Recipe *recipe, Error *error)
         return r;
 }
 
+static int check_format(const char *format, Error *error)
+{
+        const char *known[2 + DISK_FORMAT_COUNT] = { "raw", "qcow2" }, *suggestion;
+        char names[256] = "raw, qcow2";
+
+        for (size_t i = 0; i < DISK_FORMAT_COUNT; i++) {
+                size_t length = strlen(names);
+
+                known[2 + i] = disk_formats[i].name;
+                (void)snprintf(names + length, sizeof(names) - length, ", %s", disk_formats[i].name);
+        }
+        for (size_t i = 0; i < ELEMENTS(known); i++)
+                if (strcmp(format, known[i]) == 0)
+                        return 0;
+        suggestion = ini_suggest(format, known, ELEMENTS(known));
+        if (suggestion)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Formats=: \"%.40s\" is unknown, did you mean \"%s\"?", format, suggestion);
+        return error_set(error, ERROR_CONFIG, EINVAL, "Formats=: \"%.40s\" is unknown; there are %s", format,
+                        names);
+}
+
 static int check_disk(const Recipe *recipe, Error *error)
 {
-        static const char *const known[] = { "raw", "qcow2" };
         const struct {
                 uint64_t bytes, least;
                 const char *key;
@@ -152,21 +174,16 @@ static int check_disk(const Recipe *recipe, Error *error)
                 { recipe->var_size_bytes, 64 * MIB, "VarSize" },
         };
 
+        int r = 0;
+
         for (size_t i = 0; i < ELEMENTS(sizes); i++)
                 if (sizes[i].bytes < sizes[i].least || sizes[i].bytes > 64 * GIB ||
                                 sizes[i].bytes % SIZE_ALIGNMENT)
                         return error_set(error, ERROR_CONFIG, ERANGE,
                                         "%s= must be a multiple of 1M from 64M to 64G", sizes[i].key);
-        for (char **format = recipe->formats; format && *format; format++)
-                if (strcmp(*format, known[0]) != 0 && strcmp(*format, known[1]) != 0) {
-                        const char *suggestion = ini_suggest(*format, known, ELEMENTS(known));
-
-                        return error_set(error, ERROR_CONFIG, EINVAL, "Formats=: \"%.40s\" is unknown%s%s%s",
-                                        *format,
-                                        suggestion ? ", did you mean \"" : "; raw and qcow2 are known",
-                                        suggestion ? suggestion : "", suggestion ? "\"?" : "");
-                }
-        return 0;
+        for (char **format = recipe->formats; r >= 0 && format && *format; format++)
+                r = check_format(*format, error);
+        return r;
 }
 
 /* The builder's own words must not be contradicted, and systemd's generators must not see roothash=. */

@@ -11,8 +11,10 @@
 #define CHUNK (1 * MIB)
 #define BLOCK 4096
 
-static bool is_zero(const uint8_t *data, size_t size)
+bool sparse_is_zero(const void *bytes, size_t size)
 {
+        const uint8_t *data = bytes;
+
         return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
@@ -24,7 +26,7 @@ static int write_blocks(int fd, const uint8_t *data, size_t size, uint64_t offse
                 int r;
 
                 while (done + run < size &&
-                                !is_zero(data + done + run, MIN_OF(size - done - run, (size_t)BLOCK)))
+                                !sparse_is_zero(data + done + run, MIN_OF(size - done - run, (size_t)BLOCK)))
                         run += MIN_OF(size - done - run, (size_t)BLOCK);
                 if (run == 0) {
                         done += MIN_OF(size - done, (size_t)BLOCK);
@@ -38,8 +40,7 @@ static int write_blocks(int fd, const uint8_t *data, size_t size, uint64_t offse
         return 0;
 }
 
-/* The next stretch of data at or after *offset: its begin and end; none left: begin == limit. */
-static int next_data(int fd, uint64_t offset, uint64_t limit, uint64_t *ret_begin, uint64_t *ret_end)
+int sparse_next(int fd, uint64_t offset, uint64_t limit, uint64_t *ret_begin, uint64_t *ret_end)
 {
         off_t begin = lseek(fd, (off_t)offset, SEEK_DATA), end;
 
@@ -75,7 +76,7 @@ int sparse_copy(int from_fd, uint64_t from_offset, int to_fd, uint64_t to_offset
                 size_t n;
 
                 if (position >= end) {
-                        r = next_data(from_fd, position, limit, &position, &end);
+                        r = sparse_next(from_fd, position, limit, &position, &end);
                         if (r < 0 || position >= limit)
                                 return r;
                 }

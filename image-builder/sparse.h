@@ -5,6 +5,12 @@
 
 #include "error.h"
 
+bool sparse_is_zero(const void *bytes, size_t size);
+
+/* The next stretch of data at or after `offset`, cut at `limit`; none left: both are `limit`. Where the
+ * filesystem cannot tell holes, all of it is data. */
+int sparse_next(int fd, uint64_t offset, uint64_t limit, uint64_t *ret_begin, uint64_t *ret_end);
+
 /* Copies `size` bytes between regular files. The target range must read as zeros before. Shares blocks with
  * the source where the filesystem can. 0 or a negative errno; -EIO when the source ends early. */
 int sparse_copy(int from_fd, uint64_t from_offset, int to_fd, uint64_t to_offset, uint64_t size);

@@ -65,6 +65,11 @@ static void print_json(const BuildResult *result, const char *output)
         if (info->qcow2_file)
                 (void)json_object_set_new(files, "qcow2",
                                 file_json(info->qcow2_file, result->figures[BUILD_QCOW2].size_bytes, NULL));
+        for (unsigned i = 0; i < DISK_FORMAT_COUNT; i++)
+                if (result->figures[BUILD_FORMAT + i].is_done)
+                        (void)json_object_set_new(files, disk_formats[i].name,
+                                        file_json(disk_formats[i].file,
+                                                        result->figures[BUILD_FORMAT + i].size_bytes, NULL));
         for (size_t i = 0; i < info->package_count; i++)
                 (void)json_array_append_new(
                                 packages, json_pack("{s:s, s:s, s:s}", "name", info->packages[i].name,
