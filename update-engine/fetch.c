@@ -12,13 +12,15 @@
 
 #define PATH_MAX_BYTES 1024
 #define URL_MAX_BYTES 2048
+#define TIMESTAMP_FILE "timestamp.json"
 
 typedef struct Fetch {
         char **mirrors;
         Buffer authorities; /* PEM */
         HttpClient *http;
-        MemoryStore given;   /* trusted metadata as it came, by role */
-        MemoryStore trusted; /* the same, and what a refresh has verified */
+        MemoryStore given;        /* trusted metadata as it came, by role */
+        char etag[HTTP_ETAG_MAX]; /* of the timestamp among it; "": none */
+        MemoryStore trusted;      /* the same, and what a refresh has verified */
         TufClient *tuf;
 } Fetch;
 
@@ -48,15 +50,33 @@ static bool is_absence_normal(const char *name)
         return digits > 0 && strcmp(name + digits, ".root.json") == 0;
 }
 
-static int send_metadata(FrameType type, const char *name, const Buffer *bytes, Error *error)
+static int send_metadata(
+                FrameType type, const char *name, const char *etag, const Buffer *bytes, Error *error)
 {
         _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(FRAME_BODY_MAX);
         int r = frame_put_text(&body, name);
+        if (r >= 0 && bytes)
+                r = frame_put_text(&body, etag);
         if (r >= 0 && bytes)
                 r = frame_put_bytes(&body, bytes->data, bytes->size);
         if (r >= 0)
                 r = frame_send(ROLE_FD_CONTROL, type, &body);
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot pass on %s: %s", name, strerror(-r)) : 0;
+}
+
+/* The one file that changes under its name, and that every host asks for again and again. */
+static int fetch_timestamp(Fetch *fetch, const char *path, Buffer *ret, Error *error)
+{
+        const MemoryPiece *known = memory_store_find(&fetch->given, "timestamp");
+        char etag[HTTP_ETAG_MAX] = "";
+        int r = http_get_unless(fetch->http, path, known ? fetch->etag : "", ret, etag, error);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                memcpy(etag, fetch->etag, sizeof(etag));
+        if (r > 0 && buffer_append(ret, known->data, known->size) < 0)
+                return error_oom(error);
+        return send_metadata(FRAME_METADATA, TIMESTAMP_FILE, etag, ret, error);
 }
 
 static int transport_fetch(void *data, const char *name, Buffer *ret, Error *error)
@@ -67,12 +87,14 @@ static int transport_fetch(void *data, const char *name, Buffer *ret, Error *err
         if (snprintf(path, sizeof(path), "metadata/%s", name) >= (int)sizeof(path))
                 return error_set(error, ERROR_UNTRUSTED, ENAMETOOLONG,
                                 "the name of a metadata file is too long");
+        if (strcmp(name, TIMESTAMP_FILE) == 0)
+                return fetch_timestamp(fetch, path, ret, error);
         int r = http_get(fetch->http, path, is_absence_normal(name), ret, error);
         if (r == -ENOENT && is_absence_normal(name)) {
-                int sent = send_metadata(FRAME_METADATA_ABSENT, name, NULL, error);
+                int sent = send_metadata(FRAME_METADATA_ABSENT, name, "", NULL, error);
                 return sent < 0 ? sent : r;
         }
-        return r < 0 ? r : send_metadata(FRAME_METADATA, name, ret, error);
+        return r < 0 ? r : send_metadata(FRAME_METADATA, name, "", ret, error);
 }
 
 static int store_load(void *data, const char *role, Buffer *ret, Error *error)
@@ -130,12 +152,15 @@ static int do_setup(Fetch *fetch, Frame *frame, Error *error)
 
 static int do_trusted(Fetch *fetch, Frame *frame, Error *error)
 {
-        char role[MEMORY_STORE_NAME_MAX];
+        char role[MEMORY_STORE_NAME_MAX], etag[HTTP_ETAG_MAX];
         const uint8_t *data;
         size_t size;
-        if (frame_take_text(frame, role, sizeof(role)) < 0 || frame_take_bytes(frame, &data, &size) < 0 ||
-                        frame_end(frame) < 0)
+        if (frame_take_text(frame, role, sizeof(role)) < 0 ||
+                        frame_take_text(frame, etag, sizeof(etag)) < 0 ||
+                        frame_take_bytes(frame, &data, &size) < 0 || frame_end(frame) < 0)
                 return bad_frame(error);
+        if (strcmp(role, "timestamp") == 0)
+                memcpy(fetch->etag, etag, sizeof(etag));
         int r = memory_store_put(&fetch->given, role, data, size);
         return r < 0 ? error_set(error, ERROR_UNTRUSTED, -r, "there is too much metadata") : 0;
 }

@@ -18,7 +18,7 @@
 typedef enum FrameType {
         /* To fetch. */
         FRAME_FETCH_SETUP = 1, /* bandwidth, timeout, retry delay, certificates, count, base URLs */
-        FRAME_FETCH_TRUSTED,   /* role, bytes: trusted metadata */
+        FRAME_FETCH_TRUSTED,   /* role, tag that its server gave it or "", bytes: trusted metadata */
         FRAME_FETCH_REFRESH,   /* now */
         FRAME_FETCH_TARGET,    /* target path, most bytes (0: only the way to it) */
         FRAME_FETCH_PROBE,     /* download path, size: the first bytes of a payload, answered as TARGET */
@@ -27,7 +27,7 @@ typedef enum FrameType {
         FRAME_ROLE_BEGIN = 16, /* memory, file size, number of each descriptor */
         FRAME_ROLE_READY,
         /* From fetch. */
-        FRAME_METADATA = 32,   /* name, bytes */
+        FRAME_METADATA = 32,   /* name, tag or "", bytes */
         FRAME_METADATA_ABSENT, /* name */
         FRAME_REFRESHED,
         FRAME_TARGET,   /* bytes */

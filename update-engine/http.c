@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include "file.h"
+#include "http-headers.h"
 #include "strv.h"
 
 #include <curl/curl.h>
@@ -45,6 +46,8 @@ typedef struct Transfer {
         uint64_t range_first;
         uint64_t header_bytes, raw_bytes, raw_max;
         bool has_range, is_begun, is_encoded;
+        const char *unless;               /* tag of the file that is known; "" or NULL: none */
+        char etag[HTTP_ETAG_MAX];         /* of the answer; "": none */
         int result;                       /* why a callback stopped the transfer */
         uint64_t window_ms, window_bytes; /* of the rate check */
 } Transfer;
@@ -56,44 +59,10 @@ static uint64_t now_ms(void)
         return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-int http_parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last)
-{
-        uint64_t first, last;
-        int used = 0;
-        text += strspn(text, " \t");
-        if (strncasecmp(text, "bytes ", 6) != 0 || strspn(text + 6, "0123456789") == 0)
-                return -EBADMSG;
-        if (strspn(text + 6, "0123456789") > 19 || sscanf(text + 6, "%" SCNu64 "-%n", &first, &used) != 1 ||
-                        used == 0)
-                return -EBADMSG;
-        const char *rest = text + 6 + used;
-        size_t digits = strspn(rest, "0123456789");
-        if (digits == 0 || digits > 19 || rest[digits] != '/' || sscanf(rest, "%" SCNu64, &last) != 1 ||
-                        last < first)
-                return -EBADMSG;
-        *ret_first = first;
-        *ret_last = last;
-        return 0;
-}
-
-/* Takes the value of a header line of that name, without white space before it. */
-static bool header_value(const char *line, size_t size, const char *name, char *ret, size_t ret_size)
-{
-        size_t length = strlen(name);
-        if (size < length || strncasecmp(line, name, length) != 0)
-                return false;
-        while (length < size && (line[length] == ' ' || line[length] == '\t'))
-                length++;
-        size_t value_size = MIN_OF(size - length, ret_size - 1);
-        memcpy(ret, line + length, value_size);
-        ret[value_size] = '\0';
-        return true;
-}
-
 static size_t on_header(char *data, size_t one _unused_, size_t size, void *user)
 {
         Transfer *transfer = user;
-        char value[128];
+        char value[HTTP_ETAG_MAX];
         uint64_t last;
 
         transfer->header_bytes += size;
@@ -101,12 +70,17 @@ static size_t on_header(char *data, size_t one _unused_, size_t size, void *user
                 transfer->result = -EBADMSG;
                 return 0;
         }
-        if (size >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
-                transfer->has_range = transfer->is_encoded = false; /* the answer to a redirect */
-        if (header_value(data, size, "content-range:", value, sizeof(value)))
+        if (size >= 5 && strncasecmp(data, "HTTP/", 5) == 0) { /* also the answer to a redirect */
+                transfer->has_range = transfer->is_encoded = false;
+                transfer->etag[0] = '\0';
+        }
+        if (http_header_value(data, size, "content-range:", value, sizeof(value)))
                 transfer->has_range = http_parse_content_range(value, &transfer->range_first, &last) == 0;
-        if (header_value(data, size, "content-encoding:", value, sizeof(value)))
+        if (http_header_value(data, size, "content-encoding:", value, sizeof(value)))
                 transfer->is_encoded = strncasecmp(value, "identity", 8) != 0;
+        if (http_header_value(data, size, "etag:", value, sizeof(value)))
+                (void)snprintf(transfer->etag, sizeof(transfer->etag), "%s",
+                                http_etag_is_valid(value) ? value : "");
         return size;
 }
 
@@ -287,6 +261,24 @@ static uint64_t answer_max(const Transfer *transfer)
         return wanted + wanted / 4 + ANSWER_SLACK;
 }
 
+/* Which part is wanted, and unless which file. The headers are needed until the request is over. */
+static int set_conditions(CURL *curl, const Transfer *transfer, struct curl_slist **ret_headers)
+{
+        char range[64], unless[HTTP_ETAG_MAX + 32];
+        if (transfer->size > 0) {
+                (void)snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64,
+                                transfer->offset + transfer->done, transfer->offset + transfer->size - 1);
+                return curl_easy_setopt(curl, CURLOPT_RANGE, range) == CURLE_OK ? 0 : -ENOMEM;
+        }
+        if (!transfer->unless || !*transfer->unless)
+                return 0;
+        (void)snprintf(unless, sizeof(unless), "If-None-Match: %s", transfer->unless);
+        *ret_headers = curl_slist_append(NULL, unless);
+        if (!*ret_headers)
+                return -ENOMEM;
+        return curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK ? 0 : -ENOMEM;
+}
+
 /* One request to the present mirror. */
 static int request(HttpClient *client, const char *path, Transfer *transfer, Error *error)
 {
@@ -294,7 +286,6 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
         size_t length = strlen(base);
         _cleanup_free_ char *url = string_format(
                         "%s%s%s", base, length > 0 && base[length - 1] == '/' ? "" : "/", path);
-        char range[64];
         long status = 0;
 
         if (!url)
@@ -309,18 +300,18 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
         transfer->raw_max = answer_max(transfer);
         if (set_options(client, transfer, url) < 0)
                 return error_set(error, ERROR_CONFIG, EINVAL, "libcurl does not take the address %s", url);
-        if (transfer->size > 0) {
-                (void)snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64,
-                                transfer->offset + transfer->done, transfer->offset + transfer->size - 1);
-                if (curl_easy_setopt(client->curl, CURLOPT_RANGE, range) != CURLE_OK)
-                        return error_oom(error);
-        }
+        struct curl_slist *headers = NULL;
+        if (set_conditions(client->curl, transfer, &headers) < 0)
+                return error_oom(error);
         CURLcode code = curl_easy_perform(client->curl);
+        curl_slist_free_all(headers);
         if (transfer->size > 0 && transfer->done == transfer->size)
                 return 0;
         (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
         if (code == CURLE_HTTP_RETURNED_ERROR && (status == 403 || status == 404))
                 return error_set(error, ERROR_NETWORK, ENOENT, "the server has no %s", url);
+        if (code == CURLE_OK && status == 304 && transfer->unless && *transfer->unless)
+                return 1;
         if (code == CURLE_OK && transfer->size == 0)
                 return transfer->is_begun || status == 200
                                        ? 0
@@ -362,9 +353,8 @@ static bool is_ours(int r)
         return r == -ENOMEM || r == -EPIPE;
 }
 
-/* Asks mirror after mirror, each once; `wanted` says what for. */
-static int get(HttpClient *client, const char *path, const Transfer *wanted, bool is_absence_normal,
-                Error *error)
+/* Asks mirror after mirror, each once; `wanted` says what for, and then how it was answered. */
+static int get(HttpClient *client, const char *path, Transfer *wanted, bool is_absence_normal, Error *error)
 {
         size_t mirrors = strv_length(client->options.mirrors);
         for (size_t i = 0;; i++) {
@@ -376,8 +366,10 @@ static int get(HttpClient *client, const char *path, const Transfer *wanted, boo
                 bool is_answer = r >= 0 || (r == -ENOENT && is_absence_normal);
                 if (!is_ours(r))
                         tell_mirror(client, is_answer);
-                if (is_answer)
+                if (is_answer) {
+                        *wanted = transfer;
                         return r;
+                }
                 if (is_ours(r) || i + 1 >= mirrors) {
                         if (error && !error_is_set(error))
                                 *error = problem;
@@ -391,6 +383,16 @@ int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffe
 {
         Transfer transfer = { .buffer = ret, .fd = -1 };
         return get(client, path, &transfer, is_absence_normal, error);
+}
+
+int http_get_unless(HttpClient *client, const char *path, const char *etag, Buffer *ret,
+                char ret_etag[static HTTP_ETAG_MAX], Error *error)
+{
+        Transfer transfer = { .buffer = ret, .fd = -1, .unless = etag };
+        int r = get(client, path, &transfer, false, error);
+        if (r == 0)
+                memcpy(ret_etag, transfer.etag, HTTP_ETAG_MAX);
+        return r;
 }
 
 /* The base doubles with each round that brought nothing. Many hosts that lost the same server shall not come

@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "error.h"
+#include "http-headers.h"
 #include "mirrors.h"
 
 typedef struct HttpClient HttpClient;
@@ -35,6 +36,11 @@ DEFINE_CLEANUP(HttpClient *, http_client_free)
  * otherwise the next mirror is asked. -E2BIG past the cap. ERROR_NETWORK for everything else. */
 int http_get(HttpClient *client, const char *path, bool is_absence_normal, Buffer *ret, Error *error);
 
+/* The same, unless it is the file that a server has given this tag ("": none is known): 1 then, and nothing
+ * in `ret`. With 0 comes the tag of what was brought, "" without one. */
+int http_get_unless(HttpClient *client, const char *path, const char *etag, Buffer *ret,
+                char ret_etag[static HTTP_ETAG_MAX], Error *error);
+
 /* Writes `size` bytes from `offset` of BASE/path to a descriptor. Goes on where a broken connection stopped,
  * with the next mirror. Once all of them have been asked there is a pause, of a random length around one
  * that doubles each time that no mirror has brought anything worth a connection, until it is given up. */
@@ -51,6 +57,3 @@ void http_begin_with(HttpClient *client, size_t number);
 
 /* Everything that the servers have sent: headers, bodies, and what was dropped. */
 uint64_t http_received_bytes(const HttpClient *client);
-
-/* "bytes FIRST-LAST/TOTAL" or "bytes FIRST-LAST/ *" of a Content-Range header. -EBADMSG. */
-int http_parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last);

@@ -22,6 +22,7 @@ struct Session {
         FrameReader reader;
         MemoryStore brought; /* by file name; a piece without data: the server has none */
         MirrorOrder order;
+        char etag[HTTP_ETAG_MAX]; /* of the timestamp that was brought */
         TrustStore store;
         TufClient *tuf;
         uint64_t received_before; /* of the operation, when this session began */
@@ -70,10 +71,12 @@ static int pass_failed(int r, Error *error)
 /* METADATA and METADATA_ABSENT. */
 static int keep_metadata(Session *session, Frame *frame, Error *error)
 {
-        char name[MEMORY_STORE_NAME_MAX];
+        char name[MEMORY_STORE_NAME_MAX], etag[HTTP_ETAG_MAX] = "";
         const uint8_t *data = NULL;
         size_t size = 0;
         int r = frame_take_text(frame, name, sizeof(name));
+        if (r >= 0 && frame->type == FRAME_METADATA)
+                r = frame_take_text(frame, etag, sizeof(etag));
         if (r >= 0 && frame->type == FRAME_METADATA)
                 r = frame_take_bytes(frame, &data, &size);
         if (r >= 0)
@@ -81,6 +84,8 @@ static int keep_metadata(Session *session, Frame *frame, Error *error)
         if (r >= 0)
                 r = memory_store_put(
                                 &session->brought, name, frame->type == FRAME_METADATA ? data : NULL, size);
+        if (r >= 0 && strcmp(name, "timestamp.json") == 0)
+                memcpy(session->etag, etag, sizeof(etag));
         return r < 0 ? error_set(error, ERROR_UNTRUSTED, -r, "fetch brought metadata that cannot be taken")
                      : 0;
 }
@@ -150,12 +155,17 @@ static int send_trusted(Session *session, Error *error)
                 _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP(TUF_TARGETS_MAX);
                 _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(FRAME_BODY_MAX);
                 TufStore store = trust_store_interface(&session->store);
+                char etag[HTTP_ETAG_MAX] = "";
                 int r = store.load(store.data, roles[i], &bytes, error);
                 if (r == -ENOENT && i > 0)
                         continue;
                 if (r < 0)
                         return r;
+                if (strcmp(roles[i], "timestamp") == 0)
+                        trust_store_etag(&session->store, etag);
                 r = frame_put_text(&body, roles[i]);
+                if (r >= 0)
+                        r = frame_put_text(&body, etag);
                 if (r >= 0)
                         r = frame_put_bytes(&body, bytes.data, bytes.size);
                 if (r >= 0)
@@ -218,6 +228,7 @@ int session_open(Operation *operation, unsigned flags, Session **ret, Error *err
                 r = tuf_client_refresh(session->tuf, error);
         if (r < 0)
                 return r;
+        trust_store_note_etag(&session->store, session->etag);
         *ret = TAKE_PTR(session);
         return 0;
 }

@@ -2,11 +2,16 @@
 #include "trust-store.h"
 
 #include "file.h"
+#include "hex.h"
 #include "json.h"
+#include "sha256.h"
 #include "tuf-store-folder.h"
 
 #include <fcntl.h>
 #include <string.h>
+
+#define ETAG_FILE "timestamp.etag"
+#define ETAG_FILE_MAX 512
 
 /* signed.version of a root file, only to compare the two. 0 for one that cannot be read. */
 static uint64_t root_version(const void *data, size_t size)
@@ -69,6 +74,44 @@ int trust_store_open(TrustStore *store, const Host *host, Error *error)
                                 store->folder, strerror(-r));
         store->files = tuf_store_folder(store->folder);
         return 0;
+}
+
+/* The hash of the trusted timestamp, in hexadecimal. */
+static int timestamp_hash(TrustStore *store, char ret[static 2 * SHA256_SIZE + 1])
+{
+        _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP(TUF_TIMESTAMP_MAX);
+        uint8_t hash[SHA256_SIZE];
+        int r = store->files.load(store->files.data, "timestamp", &bytes, NULL);
+        if (r < 0)
+                return r;
+        sha256_of(bytes.data, bytes.size, hash);
+        hex_encode(hash, sizeof(hash), ret);
+        return 0;
+}
+
+void trust_store_etag(TrustStore *store, char ret[static HTTP_ETAG_MAX])
+{
+        _cleanup_free_ char *path = path_join(store->folder, ETAG_FILE), *text = NULL;
+        char hash[2 * SHA256_SIZE + 1];
+        ret[0] = '\0';
+        if (!path || timestamp_hash(store, hash) < 0 ||
+                        file_read(AT_FDCWD, path, ETAG_FILE_MAX, &text, NULL) < 0)
+                return;
+        size_t length = strlen(hash);
+        if (strncmp(text, hash, length) == 0 && text[length] == ' ' && http_etag_is_valid(text + length + 1))
+                (void)snprintf(ret, HTTP_ETAG_MAX, "%s", text + length + 1);
+}
+
+void trust_store_note_etag(TrustStore *store, const char *etag)
+{
+        _cleanup_free_ char *path = path_join(store->folder, ETAG_FILE);
+        char hash[2 * SHA256_SIZE + 1], known[HTTP_ETAG_MAX], text[sizeof(hash) + sizeof(known) + 1];
+        trust_store_etag(store, known);
+        if (!path || !http_etag_is_valid(etag) || strcmp(known, etag) == 0 ||
+                        timestamp_hash(store, hash) < 0)
+                return;
+        (void)snprintf(text, sizeof(text), "%s %s", hash, etag);
+        (void)file_replace(AT_FDCWD, path, text, strlen(text), 0600);
 }
 
 void trust_store_close(TrustStore *store)

@@ -6,6 +6,7 @@
  * root, and an image without a readable root means that nothing is believed. */
 
 #include "host.h"
+#include "http-headers.h"
 #include "tuf-client.h"
 
 typedef struct TrustStore {
@@ -19,6 +20,12 @@ typedef struct TrustStore {
 /* Makes the folder when there is none. ERROR_UNTRUSTED when the image has no root. */
 int trust_store_open(TrustStore *store, const Host *host, Error *error);
 void trust_store_close(TrustStore *store);
+
+/* The tag that a server gave the trusted timestamp, so that it need not send it again; "" when none is
+ * known. It is kept with the hash of the file that it belongs to. */
+void trust_store_etag(TrustStore *store, char ret[static HTTP_ETAG_MAX]);
+/* Remembers the tag, if it is another one. A tag that cannot be kept costs some bytes and nothing else. */
+void trust_store_note_etag(TrustStore *store, const char *etag);
 
 /* The store must outlive it. */
 TufStore trust_store_interface(TrustStore *store);

@@ -53,6 +53,34 @@ def server_down(world):
     host.assert_installed(two)
 
 
+def _timestamp_answers(server):
+    """The status of each answer to a question for the timestamp."""
+    with open(server.folder + "/nginx-access.log", encoding="utf-8") as log:
+        return [line.split('" ')[1].split()[0] for line in log if "timestamp.json" in line]
+
+
+@test
+def a_timestamp_that_did_not_change_is_not_sent_again(world):
+    one, two = world.image("1"), world.image("2")
+    repository = world.repository(one)
+    server = world.nginx(repository)
+    host = world.host(one, server.url).start()
+    for _ in range(3):
+        assert host.cli("check").status == 0
+    assert _timestamp_answers(server) == ["200", "304", "304"], _timestamp_answers(server)
+    repository.release(two)
+    assert "2" in host.cli("check").out
+    assert _timestamp_answers(server)[3:] == ["200"], _timestamp_answers(server)
+    host.restart()
+    assert "2" in host.cli("check").out
+    assert _timestamp_answers(server)[4:] == ["304"], _timestamp_answers(server)
+    # A tag that belongs to another file than the one that is trusted is not used.
+    with open(host.state + "/metadata/timestamp.etag", "r+b") as file:
+        file.write(b"0000")
+    assert "2" in host.cli("check").out
+    assert _timestamp_answers(server)[5:] == ["200"], _timestamp_answers(server)
+
+
 @test
 def no_repository_is_configured(world):
     host = world.host(world.image("1"), "http://127.0.0.1:9")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http.h"
+#include "http-headers.h"
 #include "test.h"
 
 TEST(reads_content_ranges)
@@ -22,6 +22,38 @@ TEST(rejects_what_is_no_range)
         for (size_t i = 0; i < ELEMENTS(bad); i++)
                 if (http_parse_content_range(bad[i], &first, &last) != -EBADMSG)
                         TEST_FAIL("accepted: \"%s\"", bad[i]);
+}
+
+TEST(takes_values_of_headers)
+{
+        char value[8];
+        CHECK(http_header_value("ETag:  \"a\" \r\n", 13, "etag:", value, sizeof(value)));
+        CHECK_STR(value, "\"a\"");
+        CHECK(http_header_value("etag:0123456789", 15, "etag:", value, sizeof(value)));
+        CHECK_STR(value, "0123456");
+        CHECK(http_header_value("ETag:", 5, "etag:", value, sizeof(value)));
+        CHECK_STR(value, "");
+        CHECK(!http_header_value("ETa", 3, "etag:", value, sizeof(value)));
+        CHECK(!http_header_value("X-ETag: 1", 9, "etag:", value, sizeof(value)));
+}
+
+TEST(knows_entity_tags)
+{
+        static const char *const good[] = { "\"\"", "\"5f1-62a\"", "W/\"x\"" };
+        static const char *const bad[] = { "", "\"", "W/", "W/\"", "x", "'x'", "\"a\"b\"", "\"a\r\nX: 1\"",
+                "\"a b\"", "\"\x7f\"", "\"\xc3\xa9\"" };
+        char longest[HTTP_ETAG_MAX + 1] = { 0 };
+        for (size_t i = 0; i < ELEMENTS(good); i++)
+                CHECK(http_etag_is_valid(good[i]));
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                if (http_etag_is_valid(bad[i]))
+                        TEST_FAIL("accepted: %s", bad[i]);
+        memset(longest, 'a', HTTP_ETAG_MAX);
+        longest[0] = longest[HTTP_ETAG_MAX - 1] = '"';
+        CHECK(!http_etag_is_valid(longest));
+        longest[HTTP_ETAG_MAX - 2] = '"';
+        longest[HTTP_ETAG_MAX - 1] = '\0';
+        CHECK(http_etag_is_valid(longest));
 }
 
 TEST_MAIN

@@ -36,7 +36,7 @@ _TABLE = (
     (("connect",), ("ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")),
     (("bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown"), ("ENOMEM",)),
     (("execve",), ("ENOMEM", "EIO")),
-    (("futex", "nanosleep", "clock_nanosleep"), ("EINTR",)),
+    (("nanosleep", "clock_nanosleep"), ("EINTR",)),
     (("waitid", "wait4"), ("EINTR", "ECHILD")),
     (("fcntl",), ("EMFILE", "ENOLCK")),
     (("flock",), ("EWOULDBLOCK", "EINTR", "ENOLCK")),

@@ -261,6 +261,7 @@ class Hostile:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.server.hostile = self
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *unused: None  # hosts hang up on it; that is the point
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate + ".crt", certificate + ".key")
