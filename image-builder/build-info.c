@@ -5,7 +5,7 @@
 
 #define PACKAGE_LIST_MAX (16 * MIB)
 
-/* "NAME VERSION ARCHITECTURE" lines of our own writing. */
+/* "NAME VERSION ARCHITECTURE SOURCE SOURCE-VERSION" lines of our own writing. */
 static int fill_packages(const CacheEntry *entry, ImageInfo *info, Error *error)
 {
         _cleanup_free_ char *text = NULL;
@@ -23,12 +23,13 @@ static int fill_packages(const CacheEntry *entry, ImageInfo *info, Error *error)
         next = text;
         for (char *line; info->package_count < count && (line = strsep(&next, "\n"));) {
                 ImageInfoPackage *package = &info->packages[info->package_count++];
-                const char *name = strsep(&line, " "), *version = strsep(&line, " ");
+                const char *name = strsep(&line, " "), *version = strsep(&line, " "),
+                           *architecture = strsep(&line, " ");
 
-                if (!version || !line)
+                if (!architecture || !line)
                         return error_set(error, ERROR_CORRUPT, EBADMSG,
                                         "the cache entry %s is damaged; remove it", entry->path);
-                *package = (ImageInfoPackage){ strdup(name), strdup(version), strdup(line) };
+                *package = (ImageInfoPackage){ strdup(name), strdup(version), strdup(architecture) };
                 if (!package->name || !package->version || !package->architecture)
                         return error_oom(error);
         }

@@ -159,8 +159,9 @@ static int write_package_list(const Build *build, const CacheEntry *entry, Error
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < composition->package_count; i++)
-                r = buffer_printf(&text, "%s %s %s\n", composition->packages[i].name,
-                                composition->packages[i].version, composition->packages[i].architecture);
+                r = buffer_printf(&text, "%s %s %s %s %s\n", composition->packages[i].name,
+                                composition->packages[i].version, composition->packages[i].architecture,
+                                composition->packages[i].source, composition->packages[i].source_version);
         return r < 0 ? error_oom(error) : build_entry_write(entry, "packages", text.data, text.size, error);
 }
 

@@ -352,6 +352,8 @@ static int run(Build *build, BuildResult *ret, Error *error)
         if (r >= 0)
                 r = publish(build, error);
         if (r >= 0)
+                r = build_papers(build, info, error);
+        if (r >= 0)
                 r = image_info_write(build->output, info, error);
         if (r < 0)
                 return r;

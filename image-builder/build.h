@@ -153,4 +153,6 @@ int build_sign(Build *build, const CacheEntry *entry, Error *error);
 int build_add_pcr_policy(Build *build, UkiParts *parts, char **ret_key, char **ret_signature, Error *error);
 char *build_boot_loader_path(const Build *build);
 
+/* Writes what papers.h has into the output folder, and its hashes into the info. */
+int build_papers(Build *build, ImageInfo *info, Error *error);
 int build_fill_info(Build *build, ImageInfo **ret, Error *error);

@@ -13,6 +13,8 @@ void compose_free_packages(ComposePackage *packages, size_t count)
                 free(packages[i].name);
                 free(packages[i].version);
                 free(packages[i].architecture);
+                free(packages[i].source);
+                free(packages[i].source_version);
         }
         free(packages);
 }
@@ -34,6 +36,20 @@ static char *field(const char *stanza, const char *end, const char *name)
                 line += size + (line[size] ? 1 : 0);
         }
         return NULL;
+}
+
+/* "Source: NAME (VERSION)", each of which is the package's own where it is left out. */
+static int take_source(ComposePackage *package, const char *stanza, const char *end)
+{
+        _cleanup_free_ char *source = field(stanza, end, "Source");
+        size_t length = source ? strcspn(source, " ") : 0, version_length;
+        const char *version = source && source[length] ? source + length + 1 : NULL;
+
+        version_length = version && version[0] == '(' ? strcspn(version + 1, ") ") : 0;
+        package->source = length > 0 ? strndup(source, length) : strdup(package->name);
+        package->source_version =
+                        version_length > 0 ? strndup(version + 1, version_length) : strdup(package->version);
+        return package->source && package->source_version ? 0 : -ENOMEM;
 }
 
 static int by_name(const void *a, const void *b)
@@ -64,7 +80,7 @@ static int add(ComposePackage **packages, size_t *count, const char *stanza, con
                 .installed_bytes = size ? strtoull(size, NULL, 10) * KIB : 0 };
         grown[(*count)++] = package;
         if (package.name && package.version && package.architecture)
-                return 0;
+                return take_source(&grown[*count - 1], stanza, end) < 0 ? error_oom(error) : 0;
         return error_set(error, ERROR_CORRUPT, EBADMSG, "dpkg's list of packages is damaged");
 }
 

@@ -18,7 +18,8 @@ typedef struct ComposeOptions {
 
 typedef struct ComposePackage {
         char *name, *version, *architecture;
-        uint64_t installed_bytes; /* as the package says */
+        char *source, *source_version; /* of the source package that it was built from */
+        uint64_t installed_bytes;      /* as the package says */
 } ComposePackage;
 
 typedef struct Composition {

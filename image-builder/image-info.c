@@ -10,6 +10,7 @@
 
 #define IMAGE_INFO_FORMAT 1
 #define IMAGE_INFO_MAX (16 * MIB)
+#define PAPERS_COUNT_MAX 16
 #define PACKAGES_MAX 100000
 #define TEXT_MAX 255 /* bytes of a name or version */
 
@@ -31,6 +32,9 @@ ImageInfo *image_info_free(ImageInfo *info)
         free(info->uki_file);
         free(info->disk_file);
         free(info->qcow2_file);
+        for (size_t i = 0; i < info->paper_count; i++)
+                free(info->papers[i].file);
+        free(info->papers);
         free(info);
         return NULL;
 }
@@ -131,6 +135,32 @@ static int get_packages(const json_t *json, ImageInfo *info, Error *error)
         return 0;
 }
 
+static int get_papers(const json_t *json, ImageInfo *info, Error *error)
+{
+        json_t *array;
+        int r;
+
+        if (!json_object_get(json, "papers"))
+                return 0;
+        r = json_get_array(json, "papers", &array, error);
+        if (r >= 0 && json_array_size(array) > PAPERS_COUNT_MAX)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "there are too many papers");
+        if (r < 0)
+                return r;
+        info->papers = calloc(json_array_size(array) + 1, sizeof(*info->papers));
+        if (!info->papers)
+                return error_oom(error);
+        for (size_t i = 0; r >= 0 && i < json_array_size(array); i++) {
+                ImageInfoPaper *paper = &info->papers[info->paper_count++];
+
+                r = get_text(json_array_get(array, i), "file", plain_file_name, &paper->file, error);
+                if (r >= 0)
+                        r = json_get_hex(json_array_get(array, i), "sha256", paper->sha256, SHA256_SIZE,
+                                        error);
+        }
+        return r;
+}
+
 static int parse(const json_t *json, ImageInfo *info, Error *error)
 {
         uint64_t format;
@@ -157,7 +187,9 @@ static int parse(const json_t *json, ImageInfo *info, Error *error)
                 r = get_optional_file(json, "disk", &info->disk_file, error);
         if (r >= 0)
                 r = get_optional_file(json, "qcow2", &info->qcow2_file, error);
-        return r < 0 ? r : get_packages(json, info, error);
+        if (r >= 0)
+                r = get_packages(json, info, error);
+        return r < 0 ? r : get_papers(json, info, error);
 }
 
 int image_info_read(const char *folder, ImageInfo **ret, Error *error)
@@ -222,6 +254,18 @@ static json_t *packages_json(const ImageInfo *info)
         return array;
 }
 
+static json_t *papers_json(const ImageInfo *info)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < info->paper_count; i++)
+                if (json_array_append_new(array,
+                                    json_pack("{s:s, s:o}", "file", info->papers[i].file, "sha256",
+                                                    hex_json(info->papers[i].sha256, SHA256_SIZE))) < 0)
+                        return json_decref(array), NULL;
+        return array;
+}
+
 static int add_optional(json_t *json, const char *name, const char *value)
 {
         return value ? json_object_set_new(json, name, json_string(value)) : 0;
@@ -244,7 +288,9 @@ int image_info_write(const char *folder, const ImageInfo *info, Error *error)
 
         if (!json || add_optional(json, "disk", info->disk_file) < 0 ||
                         add_optional(json, "qcow2", info->qcow2_file) < 0 ||
-                        json_object_set_new(json, "packages", packages_json(info)) < 0)
+                        json_object_set_new(json, "packages", packages_json(info)) < 0 ||
+                        (info->paper_count > 0 &&
+                                        json_object_set_new(json, "papers", papers_json(info)) < 0))
                 return error_set(error, ERROR_FAILED, EINVAL,
                                 "%s cannot be written: its texts must be UTF-8", IMAGE_INFO_NAME);
         text = json_dumps(json, JSON_INDENT(2));

@@ -13,6 +13,12 @@ typedef struct ImageInfoPackage {
         char *name, *version, *architecture;
 } ImageInfoPackage;
 
+/* A list of packages, a bill of materials and the like, to be published with the images. */
+typedef struct ImageInfoPaper {
+        char *file;
+        uint8_t sha256[SHA256_SIZE];
+} ImageInfoPaper;
+
 typedef struct ImageInfo {
         char *image_id, *version, *architecture;
         char *root_file;   /* file names in the same folder */
@@ -25,6 +31,8 @@ typedef struct ImageInfo {
         VerityParameters verity;
         ImageInfoPackage *packages; /* by name */
         size_t package_count;
+        ImageInfoPaper *papers;
+        size_t paper_count;
 } ImageInfo;
 
 int image_info_read(const char *folder, ImageInfo **ret, Error *error);

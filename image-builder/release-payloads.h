@@ -19,3 +19,11 @@ int release_read_signatures(
  * describes them for the manifest. *ret_files is a strv of their paths on this machine: payload, pieces. */
 int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, ImageKind kind,
                 ManifestImage *ret, char ***ret_files, Error *error);
+
+/* ---- release-papers.c ---- */
+
+/* Whether lists and statements in the folder are those that were made with the images. */
+int release_check_papers(const ReleaseRequest *request, const ImageInfo *info, Error *error);
+/* Puts them into the repository, as releases/VERSION/ARCHITECTURE/NAME. */
+int release_add_papers(
+                const ReleaseRequest *request, const ImageInfo *info, Repository *repository, Error *error);

@@ -399,6 +399,8 @@ static int prepare(const ReleaseRequest *request, Preparation *preparation, Erro
                 r = repository_can_publish(publication.repository, request->keys, &policy, error);
         if (r >= 0)
                 r = release_check_images(request, preparation->info, error);
+        if (r >= 0)
+                r = release_check_papers(request, preparation->info, error);
         if (r >= 0 && !preparation->published)
                 r = prepare_full(request, preparation, error);
         return r < 0 ? r : prepare_deltas(request, &publication, preparation, error);
@@ -410,6 +412,10 @@ static int put_payloads(Publication *publication, Preparation *preparation, Erro
         bool is_fresh = !preparation->published, has_grown = false;
         Manifest *manifest = is_fresh ? preparation->fresh : preparation->published;
         int r = is_fresh ? add_payloads(publication, manifest, preparation->files, error) : 0;
+
+        if (r >= 0 && is_fresh)
+                r = release_add_papers(
+                                publication->request, preparation->info, publication->repository, error);
 
         if (r >= 0)
                 r = release_add_deltas(&preparation->deltas, manifest, &has_grown, error);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad days of the producer: releases that are killed, refused or find no room; payload files that are damaged; and what
 `inspect` says of everything."""
+import hashlib
 import json
 import os
 import random
@@ -157,6 +158,31 @@ def a_changed_image_or_a_version_twice(world):
     done = attempt(world, *place.arguments(damaged))
     assert done.returncode == 10 and "build the image again" in done.stderr, done.stderr
     assert place.offered() == ["1"]
+
+
+@test
+def papers_are_published_as_they_were_built(world):
+    place = Place(world)
+    folder = place.fresh_copy("1")
+    text = b"bash 5.2 amd64 bash\n"
+    with open(folder + "/packages.txt", "wb") as file:
+        file.write(text)
+    with open(folder + "/image.json", encoding="utf-8") as file:
+        info = json.load(file)
+    os.unlink(folder + "/image.json")
+    info["papers"] = [{"file": "packages.txt", "sha256": hashlib.sha256(b"other").hexdigest()}]
+    with open(folder + "/image.json", "w", encoding="utf-8") as file:
+        json.dump(info, file)
+    done = attempt(world, *place.arguments(folder))
+    assert done.returncode == 10 and "is not the file that image.json describes" in done.stderr, done.stderr
+    info["papers"][0]["sha256"] = hashlib.sha256(text).hexdigest()
+    with open(folder + "/image.json", "w", encoding="utf-8") as file:
+        json.dump(info, file)
+    bascule_image(world, *place.arguments(folder))
+    bascule_image(world, "verify", place.repo)
+    path = "%s/targets/releases/1/x86-64/%s.packages.txt" % (place.repo, hashlib.sha256(text).hexdigest())
+    with open(path, "rb") as file:
+        assert file.read() == text
 
 
 @test

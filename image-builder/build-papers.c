@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "build.h"
+#include "file.h"
+#include "papers.h"
+#include "strv.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+
+#define OS_RELEASE_MAX (64 * KIB)
+#define PACKAGE_LIST_MAX (16 * MIB)
+#define INPUTS_MAX 4
+#define PRODUCTS_MAX 3
+
+/* What a PaperInput borrows from. */
+typedef struct Materials {
+        char *list, *os_release, *recipe_copy, *lock_name;
+        char **request;
+        PaperPackage *packages;
+        PaperFile products[PRODUCTS_MAX], inputs[INPUTS_MAX];
+        PaperInput input;
+} Materials;
+
+static void materials_done(Materials *materials)
+{
+        free(materials->list);
+        free(materials->os_release);
+        free(materials->recipe_copy);
+        free(materials->lock_name);
+        strv_free(materials->request);
+        free(materials->packages);
+}
+
+/* Cuts the value of KEY= or KEY="..." out of the text, which loses its rest; NULL when it is not there. */
+static char *cut_value(char *text, const char *key)
+{
+        size_t length = strlen(key);
+
+        for (char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, key, length) != 0 || line[length] != '=')
+                        continue;
+                line += length + 1;
+                line += *line == '"';
+                line[strcspn(line, "\"\n")] = 0;
+                return line;
+        }
+        return NULL;
+}
+
+/* Each value is cut out of a copy of its own, one after the other in one allocation. */
+static int read_os_release(Build *build, Materials *materials, Error *error)
+{
+        _cleanup_free_ char *text = NULL;
+        char *copies[3];
+        size_t size;
+        int r = build_entry_read(
+                        &build->entries[BUILD_ROOT], "os-release", OS_RELEASE_MAX, &text, &size, error);
+
+        if (r < 0)
+                return r;
+        materials->os_release = malloc(3 * (size + 1));
+        if (!materials->os_release)
+                return error_oom(error);
+        for (size_t i = 0; i < ELEMENTS(copies); i++) {
+                copies[i] = materials->os_release + i * (size + 1);
+                memcpy(copies[i], text, size + 1);
+        }
+        materials->input.distribution = cut_value(copies[0], "ID");
+        materials->input.codename = cut_value(copies[1], "VERSION_CODENAME");
+        materials->input.vendor = cut_value(copies[2], "NAME");
+        if (!materials->input.distribution)
+                materials->input.distribution = "linux";
+        if (!materials->input.vendor)
+                materials->input.vendor = materials->input.distribution;
+        return 0;
+}
+
+/* "NAME VERSION ARCHITECTURE SOURCE SOURCE-VERSION" lines of our own writing. */
+static int read_packages(Build *build, Materials *materials, Error *error)
+{
+        const CacheEntry *entry = &build->entries[BUILD_ROOT];
+        size_t size, count = 0;
+        char *next;
+        int r = build_entry_read(entry, "packages", PACKAGE_LIST_MAX, &materials->list, &size, error);
+
+        if (r < 0)
+                return r;
+        for (const char *p = materials->list; *p; p++)
+                count += *p == '\n';
+        materials->packages = calloc(count + 1, sizeof(*materials->packages));
+        if (!materials->packages)
+                return error_oom(error);
+        next = materials->list;
+        for (char *line; materials->input.package_count < count && (line = strsep(&next, "\n"));) {
+                PaperPackage *package = &materials->packages[materials->input.package_count++];
+
+                package->name = strsep(&line, " ");
+                package->version = strsep(&line, " ");
+                package->architecture = strsep(&line, " ");
+                package->source = strsep(&line, " ");
+                package->source_version = line;
+                if (!line)
+                        return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                        "the cache entry %s is damaged; remove it", entry->path);
+        }
+        materials->input.packages = materials->packages;
+        return 0;
+}
+
+static int hash_file(const char *path, PaperFile *ret, Error *error)
+{
+        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        uint64_t size;
+        int r = fd < 0 ? -errno : fd_size(fd, &size);
+
+        if (r >= 0)
+                r = sha256_of_fd(fd, 0, size, ret->sha256);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r)) : 0;
+}
+
+/* The recipe, its lock, and what the kernel image and the ESP are made of beside packages. */
+static int add_inputs(Build *build, Materials *materials, Error *error)
+{
+        _cleanup_free_ char *path = lock_path(build->recipe);
+        struct {
+                const char *path, *name;
+        } files[INPUTS_MAX];
+        size_t count = 0;
+        int r = 0;
+
+        materials->recipe_copy = strdup(build->recipe->path);
+        if (!path || !materials->recipe_copy)
+                return error_oom(error);
+        materials->lock_name = string_format("%s.lock", basename(materials->recipe_copy));
+        if (!materials->lock_name)
+                return error_oom(error);
+        files[count].path = build->recipe->path;
+        files[count++].name = basename(materials->recipe_copy);
+        if (build->lock) {
+                files[count].path = path;
+                files[count++].name = materials->lock_name;
+        }
+        files[count].path = STUB_PATH;
+        files[count++].name = "linuxx64.efi.stub";
+        files[count].path = BOOT_LOADER_PATH;
+        files[count++].name = "systemd-bootx64.efi";
+        for (size_t i = 0; r >= 0 && i < count; i++) {
+                materials->inputs[i].name = files[i].name;
+                r = hash_file(files[i].path, &materials->inputs[i], error);
+        }
+        materials->input.inputs = materials->inputs;
+        materials->input.input_count = count;
+        return r;
+}
+
+static int add_products(Build *build, Materials *materials, Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(&build->entries[BUILD_VERITY], BUILD_VERITY_FILE);
+        PaperFile *products = materials->products;
+
+        if (!path)
+                return error_oom(error);
+        products[0].name = BUILD_ROOT_FILE;
+        memcpy(products[0].sha256, build->root_sha256, SHA256_SIZE);
+        products[1].name = BUILD_UKI_FILE;
+        memcpy(products[1].sha256, build->uki_sha256, SHA256_SIZE);
+        products[2].name = BUILD_VERITY_FILE;
+        materials->input.products = products;
+        materials->input.product_count = PRODUCTS_MAX;
+        return hash_file(path, &products[2], error);
+}
+
+static int collect(Build *build, Materials *materials, Error *error)
+{
+        PaperInput *input = &materials->input;
+        int r = read_os_release(build, materials, error);
+
+        if (r >= 0)
+                r = read_packages(build, materials, error);
+        if (r >= 0)
+                r = add_inputs(build, materials, error);
+        if (r >= 0)
+                r = add_products(build, materials, error);
+        if (r >= 0 && lock_make_request(build->recipe, &materials->request) < 0)
+                r = error_oom(error);
+        if (r < 0)
+                return r;
+        input->image_id = build->recipe->image_id;
+        input->version = build->recipe->version;
+        input->architecture = build->recipe->architecture;
+        input->epoch = build->epoch;
+        memcpy(input->root_hash, build->root_hash, SHA256_SIZE);
+        input->lock = build->lock;
+        input->request = materials->request;
+        input->program_version = BASCULE_VERSION;
+        input->program_sha256 = build->tool_hash;
+        return 0;
+}
+
+static int put(Build *build, const char *name, const Buffer *text, ImageInfoPaper *ret, Error *error)
+{
+        int r = file_replace(build->output_fd, name, text->data, text->size, 0644);
+
+        if (r < 0)
+                return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "cannot write %s: %s",
+                                name, strerror(-r));
+        ret->file = strdup(name);
+        sha256_of(text->data, text->size, ret->sha256);
+        return ret->file ? 0 : error_oom(error);
+}
+
+int build_papers(Build *build, ImageInfo *info, Error *error)
+{
+        static const struct {
+                const char *file;
+                int (*make)(const PaperInput *input, Buffer *ret);
+        } papers[] = {
+                { PAPERS_LIST_FILE, papers_list },
+                { PAPERS_SBOM_FILE, papers_sbom },
+                { PAPERS_PROVENANCE_FILE, papers_provenance },
+        };
+        _cleanup_(materials_done) Materials materials = { 0 };
+        int r = collect(build, &materials, error);
+
+        info->papers = calloc(ELEMENTS(papers), sizeof(*info->papers));
+        if (!info->papers)
+                return error_oom(error);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(papers); i++) {
+                _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(PAPERS_MAX);
+
+                r = papers[i].make(&materials.input, &text);
+                if (r < 0)
+                        return error_set(error, ERROR_FAILED, -r, "cannot make %s: %s", papers[i].file,
+                                        strerror(-r));
+                r = put(build, papers[i].file, &text, &info->papers[info->paper_count++], error);
+        }
+        return r;
+}
