@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater-internal.h"
 
+#include "file.h"
 #include "install.h"
 #include "log.h"
 #include "prefer.h"
@@ -16,7 +17,7 @@
 static void wake(Job *job)
 {
         uint64_t one = 1;
-        if (write(job->wake_fd, &one, sizeof(one)) < 0)
+        if (write_full(job->wake_fd, &one, sizeof(one)) < 0)
                 return; /* only when the counter is full, and then the loop is awake */
 }
 
@@ -232,7 +233,7 @@ int job_start(Updater *updater, JobKind kind, const char *version, unsigned flag
 void job_cancel(Job *job)
 {
         uint64_t one = 1;
-        if (write(job->cancel_fd, &one, sizeof(one)) < 0)
+        if (write_full(job->cancel_fd, &one, sizeof(one)) < 0)
                 return; /* it was cancelled already */
 }
 

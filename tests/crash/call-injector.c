@@ -15,9 +15,10 @@
  *     kill-before    every process is killed, with SIGKILL, and the call is not made
  *     kill-after     the same, but the call has returned
  *
- * The trace has a line for each call: WHO CALL NUMBER RESULT LENGTH, where LENGTH is the third argument. The
- * report says what became of the fault. Exit status: that of the program, 128 and the signal that ended it,
- * 99 when the fault was a kill, 124 when N seconds were over, 125 when this program failed.
+ * The trace has a line for each call: WHO CALL NUMBER RESULT LENGTH KIND, where LENGTH is the third argument
+ * and KIND what the first one is if it can be a descriptor: eventfd, socket, pipe, file, or -. The report
+ * says what became of the fault. Exit status: that of the program, 128 and the signal that ended it, 99 when
+ * the fault was a kill, 124 when N seconds were over, 125 when this program failed.
  *
  * ptrace(2) sees calls before the seccomp filter of a role does, so confined processes are spoiled like
  * others; a call that is not made is replaced by getpid(2), which every filter of ours allows. */
@@ -77,6 +78,7 @@ typedef struct Traced {
                         entry_word; /* first instruction of the program, while a breakpoint stands there */
         unsigned short counts[CALLS_MAX];
         unsigned long call, length, old_length;
+        const char *kind; /* of the descriptor that the call is for */
 } Traced;
 
 typedef struct RoleCount {
@@ -309,8 +311,23 @@ static bool is_wanted(const Traced *thread, const char *call, unsigned long numb
 static void trace_call(const Traced *thread, long long result)
 {
         if (trace && thread->is_counted)
-                (void)fprintf(trace, "%s %s %u %lld %lu\n", thread->who, call_name(thread->call),
-                                thread->counts[thread->call], result, thread->length);
+                (void)fprintf(trace, "%s %s %u %lld %lu %s\n", thread->who, call_name(thread->call),
+                                thread->counts[thread->call], result, thread->length, thread->kind);
+}
+
+static const char *descriptor_kind(pid_t pid, unsigned long long number)
+{
+        char path[64], place[256];
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%llu", (int)pid, number);
+        ssize_t length = number < 4096 ? readlink(path, place, sizeof(place) - 1) : -1;
+        if (length < 0)
+                return "-";
+        place[length] = '\0';
+        if (strstr(place, "[eventfd]"))
+                return "eventfd";
+        if (strncmp(place, "socket:", 7) == 0)
+                return "socket";
+        return strncmp(place, "pipe:", 5) == 0 ? "pipe" : "file";
 }
 
 static void on_entry(Traced *thread, const struct __ptrace_syscall_info *info)
@@ -321,6 +338,7 @@ static void on_entry(Traced *thread, const struct __ptrace_syscall_info *info)
                 return;
         thread->call = (unsigned long)info->entry.nr;
         thread->length = (unsigned long)info->entry.args[2];
+        thread->kind = trace ? descriptor_kind(thread->pid, info->entry.args[0]) : "-";
         unsigned number = ++thread->counts[thread->call];
         if (thread->call == SYS_exit_group || thread->call == SYS_exit)
                 trace_call(thread, 0);

@@ -165,7 +165,8 @@ static int run(Driver *driver, const char *host, const char *config, const char 
                 .data = driver };
         int r = sd_event_new(&driver->event);
         if (r < 0)
-                return error_set(&driver->error, ERROR_FAILED, -r, "no event loop");
+                return error_set(&driver->error, ERROR_FAILED, -r, "cannot make an event loop: %s",
+                                strerror(-r));
         options.event = driver->event;
         r = updater_new(&options, &driver->updater, &driver->error);
         if (r < 0)

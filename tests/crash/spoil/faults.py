@@ -44,6 +44,13 @@ _TABLE = (
     (("epoll_ctl", "timerfd_settime", "signalfd4", "pidfd_send_signal"), ("ENOMEM",)),
     (("sched_setscheduler", "ioprio_set"), ("EPERM",)),
 )
+# What reading and writing can give depends on what is read and written.
+_BY_KIND = {
+    ("read", "eventfd"): ("EINTR",), ("write", "eventfd"): ("EINTR",),
+    ("read", "socket"): ("EINTR", "ENOMEM", "ECONNRESET"), ("write", "socket"): ("EINTR", "ENOBUFS", "EPIPE"),
+    ("read", "pipe"): ("EINTR",), ("write", "pipe"): ("EINTR", "EPIPE"),
+    ("read", "file"): ("EIO", "EINTR", "ENOMEM"), ("write", "file"): ("ENOSPC", "EIO", "EINTR", "EROFS"),
+}
 _ERRORS = {call: names for calls, names in _TABLE for call in calls}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -52,7 +59,7 @@ class Call:
     """One line of a trace."""
 
     def __init__(self, line):
-        self.who, self.name, number, result, length = line.split()
+        self.who, self.name, number, result, length, self.kind = line.split()
         self.number, self.result, self.length = int(number), int(result), int(length)
 
     def __str__(self):
@@ -64,12 +71,13 @@ class Call:
 
     def actions(self):
         """How it can fail: as call-injector's ACTION."""
-        names = list(_ERRORS.get(self.name, ()))
+        direction = "read" if self.name in READS else "write" if self.name in WRITES else ""
+        names = list(_BY_KIND.get((direction, self.kind)) or _ERRORS.get(self.name, ()))
         if self.name in ("open", "openat") and self.length & _WRITING:
             names += ["EROFS", "ENOSPC"]
         how = "after" if self.name == "close" else "fail"
         found = ["%s=%d" % (how, getattr(errno, name)) for name in names]
-        if self.name in READS + WRITES and self.result > 1:
+        if direction and self.kind != "eventfd" and self.result > 1:
             found.append("short")
         return found
 
