@@ -54,7 +54,7 @@ static int bless(const Arguments *arguments, const Booted *booted, Error *error)
         int r = trial_open_esp(booted, arguments->esp_folder, true, &esp, error);
 
         if (r >= 0)
-                r = trial_bless(boot_backend_detect(), esp_fd(esp), booted->image_id, booted->version,
+                r = trial_bless(boot_backend_detect(), esp, booted->image_id, booted->version,
                                 arguments->runtime_folder, error);
         if (r >= 0)
                 log_notice("release %s is blessed", booted->version);

@@ -34,6 +34,10 @@ int boot_entry_parse_name(const char *file_name, BootEntry *ret);
 /* The reverse; ret has room for 256 bytes. */
 int boot_entry_format_name(const BootEntry *entry, char ret[static 256]);
 
+typedef struct Esp Esp;
+
+/* What renames entries takes an Esp, because it may have to unmount it for that (esp_move()): no descriptor
+ * of a file on it may be open then, and esp_fd() is another one afterwards. */
 typedef struct BootBackend {
         const char *name; /* "systemd-boot" */
 
@@ -50,16 +54,16 @@ typedef struct BootBackend {
          * appears as an entry with `tries` tries. Any other entry of the same version is removed first.
          * -ENOENT when nothing is staged, also when an earlier call got as far as the rename: then stage
          * and check anew, since nothing says what the entry that is there holds. */
-        int (*publish)(int esp_fd, const char *image_id, const char *version, unsigned tries, Error *error);
+        int (*publish)(Esp *esp, const char *image_id, const char *version, unsigned tries, Error *error);
 
         /* Takes an entry, or the staged file when version is NULL, away. Success when there is none. */
         int (*remove)(int esp_fd, const char *image_id, const char *version, Error *error);
 
         /* Renames to the plain name (bless), to no tries left (reject: the loader prefers any other), or to
          * `tries` fresh tries (retry). -ENOENT when there is no entry of that version. */
-        int (*bless)(int esp_fd, const char *image_id, const char *version, Error *error);
-        int (*reject)(int esp_fd, const char *image_id, const char *version, Error *error);
-        int (*retry)(int esp_fd, const char *image_id, const char *version, unsigned tries, Error *error);
+        int (*bless)(Esp *esp, const char *image_id, const char *version, Error *error);
+        int (*reject)(Esp *esp, const char *image_id, const char *version, Error *error);
+        int (*retry)(Esp *esp, const char *image_id, const char *version, unsigned tries, Error *error);
 } BootBackend;
 
 extern const BootBackend boot_backend_systemd_boot;
@@ -69,11 +73,19 @@ const BootBackend *boot_backend_detect(void);
 
 /* The ESP of the disk that the loader came from, mounted where nobody else looks (MS_NOSUID, NOEXEC, NODEV),
  * and unmounted by esp_close(). `device` is the partition's node. Read-only unless `writable`. */
-typedef struct Esp Esp;
 int esp_open(const char *device, bool writable, Esp **ret, Error *error);
 /* A folder that stands for the ESP: tests, and disks that someone else has mounted. */
 int esp_open_folder(const char *path, Esp **ret, Error *error);
 int esp_fd(const Esp *esp);
+/* Gives a file another name, in folders two levels deep; a file that has that name already goes. A cut
+ * leaves at least one of both names, each with all of the file, whatever order the device writes in
+ * (fat-move.h); then everything is flushed. Not so in a folder that stands for the ESP, or while someone
+ * else has the partition mounted: then by rename(). `renames`: so often the loader may rename it after that.
+ */
+int esp_move(Esp *esp, const char *from_folder, const char *from, const char *to_folder, const char *to,
+                unsigned renames);
+/* The folder itself first, then everything else that hangs on it: the allocation table and the parent. */
+int esp_sync_folder(int folder_fd);
 /* Flushes and unmounts; NULL is fine. Returns NULL. */
 Esp *esp_close(Esp *esp);
 DEFINE_CLEANUP(Esp *, esp_close)

@@ -73,14 +73,6 @@ static int io_error(Error *error, int r, const char *what)
         return error_set(error, code, -r, "cannot %s on the boot partition: %s", what, strerror(-r));
 }
 
-/* The folder itself first, then everything else that hangs on it: the allocation table and the parent. */
-static int sync_folder(int folder_fd)
-{
-        if (fsync(folder_fd) < 0 || syncfs(folder_fd) < 0)
-                return -errno;
-        return 0;
-}
-
 static int add_entry(
                 int folder_fd, const char *name, const char *image_id, BootEntry *entries, size_t *count)
 {
@@ -257,7 +249,7 @@ static int remove_version(int esp_fd, const char *image_id, const char *version,
         for (size_t i = 0; r >= 0 && i < count; i++)
                 r = unlink_entry(folder_fd, entries[i].file_name);
         if (r >= 0)
-                r = sync_folder(folder_fd);
+                r = esp_sync_folder(folder_fd);
         return r < 0 ? io_error(error, r, "remove a boot entry") : 0;
 }
 
@@ -270,7 +262,7 @@ static int remove_staged(int esp_fd, Error *error)
                 return 0;
         r = folder_fd < 0 ? folder_fd : unlink_entry(folder_fd, STAGE_NAME);
         if (r >= 0)
-                r = sync_folder(folder_fd);
+                r = esp_sync_folder(folder_fd);
         return r < 0 ? io_error(error, r, "remove " STAGE_NAME) : 0;
 }
 
@@ -301,20 +293,16 @@ static int sync_staged(int stage_folder_fd)
                 return -errno;
         if (!S_ISREG(status.st_mode) || status.st_size == 0)
                 return -ENODATA;
-        return fsync(fd) < 0 ? -errno : sync_folder(stage_folder_fd);
+        return fsync(fd) < 0 ? -errno : esp_sync_folder(stage_folder_fd);
 }
 
 /* Old entries of the version go, and are gone for good, before the new one appears; so whatever a cut
  * leaves, the only entry of this version is the one whose bytes were checked. */
-static int publish(int esp_fd, const char *image_id, const char *version, unsigned tries, Error *error)
+static int prepare_publish(int esp_fd, const char *image_id, const char *version, Error *error)
 {
         _cleanup_fd_ int stage_fd = open_folder(esp_fd, STAGE_FOLDER, false), entries_fd = -1;
-        char name[256];
-        int r = name_of(image_id, version, true, tries, 0, name, error);
+        int r = stage_fd < 0 ? stage_fd : sync_staged(stage_fd);
 
-        if (r < 0)
-                return r;
-        r = stage_fd < 0 ? stage_fd : sync_staged(stage_fd);
         if (r < 0)
                 return io_error(error, r, "flush " STAGE_NAME);
         r = check_spelling(esp_fd, image_id, version, error);
@@ -323,25 +311,29 @@ static int publish(int esp_fd, const char *image_id, const char *version, unsign
         if (r < 0)
                 return r;
         entries_fd = open_folder(esp_fd, ENTRY_FOLDER, true);
-        if (entries_fd < 0)
-                return io_error(error, entries_fd, "make " ENTRY_FOLDER);
-        r = renameat(stage_fd, STAGE_NAME, entries_fd, name) < 0 ? -errno : sync_folder(entries_fd);
+        return entries_fd < 0 ? io_error(error, entries_fd, "make " ENTRY_FOLDER) : 0;
+}
+
+static int publish(Esp *esp, const char *image_id, const char *version, unsigned tries, Error *error)
+{
+        char name[256];
+        int r = name_of(image_id, version, true, tries, 0, name, error);
+
         if (r >= 0)
-                r = sync_folder(stage_fd);
+                r = prepare_publish(esp_fd(esp), image_id, version, error);
+        if (r < 0)
+                return r;
+        r = esp_move(esp, STAGE_FOLDER, STAGE_NAME, ENTRY_FOLDER, name, tries);
         return r < 0 ? io_error(error, r, "publish a boot entry") : 0;
 }
 
-static int rename_entry(int esp_fd, const BootEntry *entry, const char *name, Error *error)
+static int rename_entry(Esp *esp, const BootEntry *entry, const char *name, unsigned tries, Error *error)
 {
-        _cleanup_fd_ int folder_fd = open_folder(esp_fd, ENTRY_FOLDER, false);
         int r;
 
         if (strcmp(entry->file_name, name) == 0)
                 return 0;
-        r = folder_fd;
-        if (r >= 0)
-                r = renameat(folder_fd, entry->file_name, folder_fd, name) < 0 ? -errno
-                                                                               : sync_folder(folder_fd);
+        r = esp_move(esp, ENTRY_FOLDER, entry->file_name, ENTRY_FOLDER, name, tries);
         return r < 0 ? io_error(error, r, "rename a boot entry") : 0;
 }
 
@@ -361,38 +353,38 @@ static int pick(int esp_fd, const char *image_id, const char *version, BootEntry
         return 0;
 }
 
-static int bless(int esp_fd, const char *image_id, const char *version, Error *error)
+static int bless(Esp *esp, const char *image_id, const char *version, Error *error)
 {
         _cleanup_free_ BootEntry *entries = NULL;
         BootEntry picked = { 0 };
         size_t count = 0;
         char name[256];
-        int r = pick(esp_fd, image_id, version, &picked, error);
+        int r = pick(esp_fd(esp), image_id, version, &picked, error);
 
         if (r >= 0)
-                r = list_version(esp_fd, image_id, version, &entries, &count, error);
+                r = list_version(esp_fd(esp), image_id, version, &entries, &count, error);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < count; i++)
                 if (!entries[i].is_counted && !is_empty(&entries[i]))
                         return 0;
         r = name_of(image_id, version, false, 0, 0, name, error);
-        return r < 0 ? r : rename_entry(esp_fd, &picked, name, error);
+        return r < 0 ? r : rename_entry(esp, &picked, name, 0, error);
 }
 
 /* Every entry of the version that the loader would still try; more than one is what a cut can leave. */
-static int reject(int esp_fd, const char *image_id, const char *version, Error *error)
+static int reject(Esp *esp, const char *image_id, const char *version, Error *error)
 {
         for (unsigned i = 0; i < BOOT_ENTRIES_MAX; i++) {
                 BootEntry entry = { 0 };
                 char name[256];
-                int r = pick(esp_fd, image_id, version, &entry, error);
+                int r = pick(esp_fd(esp), image_id, version, &entry, error);
 
                 if (r < 0 || is_exhausted(&entry))
                         return r;
                 r = name_of(image_id, version, true, 0, MAX_OF(entry.tries_done, 1U), name, error);
                 if (r >= 0)
-                        r = rename_entry(esp_fd, &entry, name, error);
+                        r = rename_entry(esp, &entry, name, 0, error);
                 if (r < 0)
                         return r;
         }
@@ -400,15 +392,15 @@ static int reject(int esp_fd, const char *image_id, const char *version, Error *
                         version);
 }
 
-static int retry(int esp_fd, const char *image_id, const char *version, unsigned tries, Error *error)
+static int retry(Esp *esp, const char *image_id, const char *version, unsigned tries, Error *error)
 {
         BootEntry entry = { 0 };
         char name[256];
-        int r = pick(esp_fd, image_id, version, &entry, error);
+        int r = pick(esp_fd(esp), image_id, version, &entry, error);
 
         if (r >= 0)
                 r = name_of(image_id, version, true, tries, 0, name, error);
-        return r < 0 ? r : rename_entry(esp_fd, &entry, name, error);
+        return r < 0 ? r : rename_entry(esp, &entry, name, tries, error);
 }
 
 const BootBackend boot_backend_systemd_boot = {

@@ -25,7 +25,7 @@ bool trial_is_running(const char *runtime_folder)
         return path && access(path, F_OK) >= 0;
 }
 
-int trial_bless(const BootBackend *backend, int esp, const char *image_id, const char *version,
+int trial_bless(const BootBackend *backend, Esp *esp, const char *image_id, const char *version,
                 const char *runtime_folder, Error *error)
 {
         _cleanup_free_ char *path = path_join(runtime_folder, MARK_NAME);

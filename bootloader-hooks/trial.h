@@ -18,7 +18,7 @@ bool trial_is_running(const char *runtime_folder);
 
 /* Ends the trial well: takes the counter off the entry, then removes the mark. Success when both are done
  * already. -ENOENT when there is no entry of the version; the trial then goes on. */
-int trial_bless(const BootBackend *backend, int esp_fd, const char *image_id, const char *version,
+int trial_bless(const BootBackend *backend, Esp *esp, const char *image_id, const char *version,
                 const char *runtime_folder, Error *error);
 
 typedef struct TrialFailure {

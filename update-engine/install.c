@@ -249,11 +249,12 @@ static int install_uki(Install *install, Error *error)
         if (r < 0)
                 return r;
         fd = fd_close(fd);
+        install->old_uki_fd = fd_close(install->old_uki_fd);
         operation_enter(install->operation, ENGINE_EVENT_FINISH, NULL, 0);
-        r = host->boot->publish(esp_fd(esp), host->image_id, manifest->version,
+        r = host->boot->publish(esp, host->image_id, manifest->version,
                         install->operation->config->tries, error);
         if (r >= 0)
-                r = prefer_release(host, esp_fd(esp), manifest->version, error);
+                r = prefer_release(host, esp, manifest->version, error);
         return r;
 }
 

@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <string.h>
 
-int prefer_release(const Host *host, int esp_fd, const char *version, Error *error)
+int prefer_release(const Host *host, Esp *esp, const char *version, Error *error)
 {
         if (version_compare(version, host->running_version) >= 0)
                 return 0;
-        int r = host->boot->reject(esp_fd, host->image_id, host->running_version, error);
+        int r = host->boot->reject(esp, host->image_id, host->running_version, error);
         return r == -ENOENT ? 0 : r;
 }
 
@@ -123,7 +123,7 @@ int rollback_run(Operation *operation, const HostFacts *facts, Error *error)
         if (r >= 0)
                 r = operation_check(operation, error);
         if (r >= 0 && other->is_counted)
-                r = host->boot->retry(esp_fd(esp), host->image_id, other->version, operation->config->tries,
+                r = host->boot->retry(esp, host->image_id, other->version, operation->config->tries,
                                 error);
-        return r < 0 ? r : prefer_release(host, esp_fd(esp), other->version, error);
+        return r < 0 ? r : prefer_release(host, esp, other->version, error);
 }

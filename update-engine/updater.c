@@ -331,7 +331,7 @@ int updater_bless(Updater *updater, Error *error)
         if (r >= 0)
                 r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0)
-                r = trial_bless(host->boot, esp_fd(esp), host->image_id, host->running_version,
+                r = trial_bless(host->boot, esp, host->image_id, host->running_version,
                                 host->runtime_folder, error);
         if (r < 0)
                 return r;

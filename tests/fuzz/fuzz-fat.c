@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mending an ESP. An input changes a small good one: records of u8 region (boot sector, table, root,
- * folders), u16 offset, u8 length, bytes. Whatever it is, mending ends, and mending again finds nothing more
- * to do. */
+/* Mending an ESP, and moving files on it. An input changes a small good one: records of u8 region (boot
+ * sector, table, root, folders), u16 offset, u8 length, bytes. Whatever it is, mending ends, and mending
+ * again finds nothing more to do; a file that could be moved is there by its new name and not by its old
+ * one. */
 
 #include "fuzz.h"
 
 #include "../unit/fat-image.h"
+#include "fat-move.h"
 #include "fat-repair.h"
 
 static uint64_t place_of(uint8_t region, uint16_t offset)
@@ -56,6 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         MUST(second.is_sound && !second.names_dropped && !second.files_dropped &&
                                         !second.clusters_freed && !second.tables_differed &&
                                         !second.was_dirty);
+        }
+        if (fat_move(fd, "EFI/bascule", "incoming.efi", "EFI/Linux", "host_2+3-0.efi", 1) >= 0) {
+                MUST(fat_move(fd, "EFI/Linux", "none.efi", "EFI/Linux", "host_2+3-0.efi", 0) == -ENOENT);
+                MUST(fat_move(fd, "EFI/Linux", "host_2+3-0.efi", "EFI/Linux", "host_2.efi", 0) != -ENOENT);
         }
         (void)fd_close(fd);
         return 0;

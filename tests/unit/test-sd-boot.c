@@ -8,13 +8,14 @@
 
 static const BootBackend *const backend = &boot_backend_systemd_boot;
 static char folder[] = "/tmp/bascule-sd-boot.XXXXXX";
+static Esp *mounted;
 static int esp = -1;
 
 /* Every test starts from an empty ESP. */
 static void start(void)
 {
-        if (esp < 0 && mkdtemp(folder))
-                esp = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (!mounted && mkdtemp(folder) && esp_open_folder(folder, &mounted, NULL) >= 0)
+                esp = esp_fd(mounted);
         (void)tree_remove(esp, "EFI");
         (void)directory_make(esp, "EFI/Linux", 0755);
 }
@@ -128,7 +129,7 @@ TEST(publishing_replaces_the_same_version_only)
         put("host_2+0-3.efi", "x");
         put("host_2.efi", "x");
         CHECK_OK(stage_text("new"));
-        CHECK_OK(backend->publish(esp, "host", "2", 3, NULL));
+        CHECK_OK(backend->publish(mounted, "host", "2", 3, NULL));
         CHECK_STR(names(), "host_2+3.efi host_1.efi");
         CHECK_OK(file_read(esp, "EFI/Linux/host_2+3.efi", 100, &text, &size));
         CHECK_STR(text, "new");
@@ -139,12 +140,12 @@ TEST(publishing_nothing_is_refused_and_changes_nothing)
 {
         start();
         put("host_2.efi", "x");
-        CHECK_EQ(backend->publish(esp, "host", "2", 3, NULL), -ENOENT);
+        CHECK_EQ(backend->publish(mounted, "host", "2", 3, NULL), -ENOENT);
         CHECK_OK(stage_text(""));
-        CHECK_EQ(backend->publish(esp, "host", "2", 3, NULL), -ENODATA);
+        CHECK_EQ(backend->publish(mounted, "host", "2", 3, NULL), -ENODATA);
         CHECK_OK(stage_text("x"));
-        CHECK_EQ(backend->publish(esp, "host", "../2", 3, NULL), -EINVAL);
-        CHECK_EQ(backend->publish(esp, "host", "2", 1000000, NULL), -EINVAL);
+        CHECK_EQ(backend->publish(mounted, "host", "../2", 3, NULL), -EINVAL);
+        CHECK_EQ(backend->publish(mounted, "host", "2", 1000000, NULL), -EINVAL);
         CHECK_STR(names(), "host_2.efi");
 }
 
@@ -155,7 +156,7 @@ TEST(versions_that_differ_by_case_only_are_refused)
         start();
         put("host_1.0a.efi", "x");
         CHECK_OK(stage_text("x"));
-        CHECK_EQ(backend->publish(esp, "host", "1.0A", 3, &error), -EEXIST);
+        CHECK_EQ(backend->publish(mounted, "host", "1.0A", 3, &error), -EEXIST);
         CHECK_EQ(error.code, ERROR_REFUSED);
         CHECK_STR(names(), "host_1.0a.efi");
 }
@@ -184,10 +185,10 @@ TEST(blessing_takes_the_counter_away)
         put("host_1+2-1.efi", "x");
         put("host_2.efi", "x");
         for (unsigned i = 0; i < 2; i++) {
-                CHECK_OK(backend->bless(esp, "host", "1", NULL));
+                CHECK_OK(backend->bless(mounted, "host", "1", NULL));
                 CHECK_STR(names(), "host_2.efi host_1.efi");
         }
-        CHECK_EQ(backend->bless(esp, "host", "3", NULL), -ENOENT);
+        CHECK_EQ(backend->bless(mounted, "host", "3", NULL), -ENOENT);
 }
 
 /* After its last try the running entry has none left, and is healthy all the same. */
@@ -195,7 +196,7 @@ TEST(blessing_works_on_the_last_try)
 {
         start();
         put("host_1+0-3.efi", "x");
-        CHECK_OK(backend->bless(esp, "host", "1", NULL));
+        CHECK_OK(backend->bless(mounted, "host", "1", NULL));
         CHECK_STR(names(), "host_1.efi");
 }
 
@@ -204,16 +205,16 @@ TEST(blessing_finds_its_way_through_torn_states)
         start();
         put("host_1+2-1.efi", "x");
         put("host_1.efi", "");
-        CHECK_OK(backend->bless(esp, "host", "1", NULL));
+        CHECK_OK(backend->bless(mounted, "host", "1", NULL));
         CHECK_STR(names(), "host_1.efi");
         put("host_1+2-1.efi", "x");
-        CHECK_OK(backend->bless(esp, "host", "1", NULL));
+        CHECK_OK(backend->bless(mounted, "host", "1", NULL));
         CHECK(strstr(names(), "host_1.efi"));
         (void)tree_remove(esp, "EFI/Linux");
-        CHECK_EQ(backend->bless(esp, "host", "1", NULL), -ENOENT);
+        CHECK_EQ(backend->bless(mounted, "host", "1", NULL), -ENOENT);
         CHECK_OK(mkdirat(esp, "EFI/Linux", 0755));
         put("host_1.efi", "");
-        CHECK_EQ(backend->bless(esp, "host", "1", NULL), -ENOENT);
+        CHECK_EQ(backend->bless(mounted, "host", "1", NULL), -ENOENT);
 }
 
 TEST(rejected_entries_come_last_and_can_be_retried)
@@ -222,13 +223,13 @@ TEST(rejected_entries_come_last_and_can_be_retried)
         put("host_1.efi", "x");
         put("host_2.efi", "x");
         for (unsigned i = 0; i < 2; i++) {
-                CHECK_OK(backend->reject(esp, "host", "2", NULL));
+                CHECK_OK(backend->reject(mounted, "host", "2", NULL));
                 CHECK_STR(names(), "host_1.efi host_2+0-1.efi");
         }
-        CHECK_OK(backend->retry(esp, "host", "2", 3, NULL));
+        CHECK_OK(backend->retry(mounted, "host", "2", 3, NULL));
         CHECK_STR(names(), "host_2+3.efi host_1.efi");
-        CHECK_EQ(backend->retry(esp, "host", "3", 3, NULL), -ENOENT);
-        CHECK_EQ(backend->reject(esp, "host", "3", NULL), -ENOENT);
+        CHECK_EQ(backend->retry(mounted, "host", "3", 3, NULL), -ENOENT);
+        CHECK_EQ(backend->reject(mounted, "host", "3", NULL), -ENOENT);
 }
 
 TEST(rejecting_leaves_no_entry_of_the_version_to_try)
@@ -238,7 +239,7 @@ TEST(rejecting_leaves_no_entry_of_the_version_to_try)
         put("host_2+2-1.efi", "x");
         put("host_2+1-2.efi", "x");
         put("host_2.efi", "x");
-        CHECK_OK(backend->reject(esp, "host", "2", NULL));
+        CHECK_OK(backend->reject(mounted, "host", "2", NULL));
         CHECK(strncmp(names(), "host_1.efi host_2+0", 19) == 0);
         (void)tree_remove(esp, "EFI");
         if (rmdir(folder) < 0)

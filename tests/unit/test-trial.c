@@ -71,16 +71,18 @@ TEST(damaged_notes_are_refused)
 
 TEST(blessing_ends_the_trial)
 {
+        _cleanup_(esp_closep) Esp *esp = NULL;
         Error error = { 0 };
 
         start();
         CHECK_OK(directory_make(top, "EFI/Linux", 0755));
+        CHECK_OK(esp_open_folder(folder, &esp, &error));
         CHECK_OK(put("EFI/Linux/host_1.0+2-1.efi", "x"));
         CHECK(!trial_is_running(folder));
         CHECK_OK(put("trial", "1.0"));
         CHECK(trial_is_running(folder));
         for (unsigned i = 0; i < 2; i++) {
-                CHECK_OK(trial_bless(&boot_backend_systemd_boot, top, "host", "1.0", folder, &error));
+                CHECK_OK(trial_bless(&boot_backend_systemd_boot, esp, "host", "1.0", folder, &error));
                 CHECK(!trial_is_running(folder));
                 CHECK(faccessat(top, "EFI/Linux/host_1.0.efi", F_OK, 0) >= 0);
         }
@@ -88,11 +90,13 @@ TEST(blessing_ends_the_trial)
 
 TEST(a_trial_goes_on_when_the_entry_cannot_be_blessed)
 {
+        _cleanup_(esp_closep) Esp *esp = NULL;
         Error error = { 0 };
 
         start();
+        CHECK_OK(esp_open_folder(folder, &esp, &error));
         CHECK_OK(put("trial", "1.0"));
-        CHECK_EQ(trial_bless(&boot_backend_systemd_boot, top, "host", "1.0", folder, &error), -ENOENT);
+        CHECK_EQ(trial_bless(&boot_backend_systemd_boot, esp, "host", "1.0", folder, &error), -ENOENT);
         CHECK(trial_is_running(folder));
 }
 
