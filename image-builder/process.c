@@ -20,6 +20,7 @@ static const char *package_of(const char *program)
                 { "apt-config", "apt" },
                 { "apt-get", "apt" },
                 { "mcopy", "mtools" },
+                { "mdel", "mtools" },
                 { "mke2fs", "e2fsprogs" },
                 { "mkfs.vfat", "dosfstools" },
                 { "mmd", "mtools" },

@@ -2,6 +2,7 @@
 #include "raw-disk.h"
 
 #include "boot.h"
+#include "fat-move.h"
 #include "file.h"
 #include "layout.h"
 #include "process.h"
@@ -14,6 +15,7 @@
 
 #define ESP_OVERHEAD (4 * MIB)           /* two FATs, loader and folders */
 #define FAT_EPOCH_MIN INT64_C(315532800) /* 1980: the first year of FAT */
+#define ESP_ENTRIES "::/EFI/Linux"
 #define LOADER_CONF "timeout 0\neditor no\n"
 #define LOADER_CONF_ENROLL "secure-boot-enroll force\n"
 
@@ -124,11 +126,23 @@ static int add_enrolment(
         return r;
 }
 
-static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf,
-                const ProcessOptions *options, Error *error)
+/* A folder keeps the clusters that a long name took; here they follow each other. */
+static int widen_entries(const char *esp, const char *file, const ProcessOptions *options, Error *error)
+{
+        char path[sizeof(ESP_ENTRIES) + FAT_MOVE_ROOM_LENGTH + 1] = ESP_ENTRIES "/";
+        int r;
+
+        memset(path + sizeof(ESP_ENTRIES), '_', FAT_MOVE_ROOM_LENGTH);
+        r = copy_to_esp(esp, file, path, options, error);
+        return r < 0 ? r
+                     : process_check((const char *const[]){ "mdel", "-i", esp, path, NULL }, options, error);
+}
+
+/* The entry comes to its place as an update brings it there, so that firmware can rename it safely. */
+static int add_entry(const RawDiskParts *parts, const char *esp, int fd, const ProcessOptions *options,
+                Error *error)
 {
         BootEntry entry = { .is_counted = true, .tries_left = BOOT_TRIES_DEFAULT };
-        _cleanup_free_ char *target = NULL;
         char name[256];
         int r;
 
@@ -138,12 +152,22 @@ static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf
         if (r < 0)
                 return error_set(error, ERROR_CONFIG, -r,
                                 "image id and version do not make a boot entry's name");
-        target = string_format("::/EFI/Linux/%s", name);
-        if (!target)
-                return error_oom(error);
-        r = process_check((const char *const[]){ "mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/Linux",
-                                          "::/EFI/systemd", "::/loader", NULL },
+        r = copy_to_esp(esp, parts->uki_path, "::/EFI/bascule/incoming.efi", options, error);
+        if (r < 0)
+                return r;
+        r = fat_move(fd, "EFI/bascule", "incoming.efi", "EFI/Linux", name, entry.tries_left);
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot name the boot entry: %s", strerror(-r))
+                     : 0;
+}
+
+static int fill_esp(const RawDiskParts *parts, const char *esp, int fd, const char *conf,
+                const ProcessOptions *options, Error *error)
+{
+        int r = process_check((const char *const[]){ "mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", ESP_ENTRIES,
+                                              "::/EFI/bascule", "::/EFI/systemd", "::/loader", NULL },
                         options, error);
+        if (r >= 0)
+                r = widen_entries(esp, conf, options, error);
         if (r >= 0)
                 r = copy_to_esp(esp, parts->boot_loader_path, "::/EFI/BOOT/BOOTX64.EFI", options, error);
         if (r >= 0)
@@ -153,7 +177,7 @@ static int fill_esp(const RawDiskParts *parts, const char *esp, const char *conf
                 r = copy_to_esp(esp, conf, "::/loader/loader.conf", options, error);
         if (r >= 0 && parts->enroll_folder)
                 r = add_enrolment(parts, esp, options, error);
-        return r < 0 ? r : copy_to_esp(esp, parts->uki_path, target, options, error);
+        return r < 0 ? r : add_entry(parts, esp, fd, options, error);
 }
 
 static int make_esp(
@@ -181,7 +205,7 @@ static int make_esp(
         if (r >= 0)
                 r = write_text(conf, parts->enroll_folder ? LOADER_CONF LOADER_CONF_ENROLL : LOADER_CONF,
                                 error);
-        return r < 0 ? r : fill_esp(parts, esp, conf, &options, error);
+        return r < 0 ? r : fill_esp(parts, esp, fd, conf, &options, error);
 }
 
 static int make_var(
