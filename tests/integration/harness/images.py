@@ -33,17 +33,28 @@ def verity_superblock(root_hash, data_blocks, salt):
                        b"sha256", BLOCK, BLOCK, data_blocks, len(salt), salt)
 
 
-def make_uki(command_line, release_text, padding):
-    """A PE file whose sections hold what the engine looks for, and that can be signed; no firmware would start it."""
-    contents = [(b".osrel", release_text), (b".cmdline", command_line), (b".linux", padding)]
+def reset_code(version):
+    """A program for EFI: tells on the first serial port that it was started, and resets the machine."""
+    told = b"".join(b"\xb0" + bytes([byte]) + b"\xee" for byte in ("\nSTARTED %s.\n" % version).encode())  # mov al, out
+    return (b"\x4c\x8b\x52\x58"                # mov r10, [rdx + 0x58]: the system table's runtime services
+            b"\x66\xba\xf8\x03" + told +        # mov dx, 0x3f8
+            b"\x31\xc9\x31\xd2\x45\x31\xc0\x45\x31\xc9\x48\x83\xec\x28"
+            b"\x41\xff\x52\x68\xeb\xfe")          # call [r10 + 0x68]: ResetSystem, cold; and no further
+
+
+def make_uki(command_line, release_text, padding, code=b"\xc3"):
+    """A PE file whose sections hold what the engine looks for, and that can be signed. Firmware that starts it runs
+    `code`, which returns at once by default."""
+    contents = [(b".text", code), (b".osrel", release_text), (b".cmdline", command_line), (b".linux", padding)]
     header_size, sections, body = 0x400, b"", b""
     for number, (name, content) in enumerate(contents):
         padded = content + b"\0" * (-len(content) % 512)
         sections += struct.pack("<8sIIIIIIHHI", name, len(content), 0x1000 * (number + 1), len(padded),
-                                header_size + len(body), 0, 0, 0, 0, 0x40000040)
+                                header_size + len(body), 0, 0, 0, 0, 0x60000020 if name == b".text" else 0x40000040)
         body += padded
+    image_size = 0x1000 * len(contents) + (len(padding) + 0xfff) // 0x1000 * 0x1000
     optional = struct.pack("<HBBIIIIIQIIHHHHHHIIIIHHQQQQII", 0x20b, 0, 0, 0, 0, 0, 0x1000, 0x1000, 0, 0x1000, 512, 0, 0, 0, 0, 0,
-                           0, 0, 0x1000 * (len(contents) + 1), header_size, 0, 10, 0, 0, 0, 0, 0, 0, 16) + b"\0" * 128
+                           0, 0, image_size, header_size, 0, 10, 0, 0, 0, 0, 0, 0, 16) + b"\0" * 128
     coff = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, len(contents), 0, 0, 0, len(optional), 0x22)
     dos = b"MZ" + b"\0" * 58 + struct.pack("<I", 64)
     head = dos + coff + optional + sections
@@ -69,7 +80,8 @@ def _write_tree(folder, version, size):
 class Image:
     """One version, in a folder of its own as `bascule-image build` leaves it."""
 
-    def __init__(self, folder, version, image_id=IMAGE_ID, architecture="x86-64", size=3 << 20, uki_size=300 << 10):
+    def __init__(self, folder, version, image_id=IMAGE_ID, architecture="x86-64", size=3 << 20, uki_size=300 << 10,
+                 is_startable=False):
         self.folder, self.version, self.image_id, self.architecture = folder, version, image_id, architecture
         os.makedirs(folder)
         self._make_root(size)
@@ -79,7 +91,8 @@ class Image:
         command_line = "bascule.roothash=%s quiet" % self.root_hash.hex()
         self.uki = make_uki(command_line.encode(),
                             ("IMAGE_ID=%s\nIMAGE_VERSION=%s\n" % (image_id, version)).encode(),
-                            random.Random("uki " + version).randbytes(uki_size))
+                            random.Random("uki " + version).randbytes(uki_size),
+                            *[reset_code(version)] * is_startable)
         self._write_files()
 
     def _make_root(self, size):
