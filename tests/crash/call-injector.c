@@ -9,7 +9,7 @@
  * dynamic loader is still at work. NUMBER counts from 1 the calls of that name by that thread. ACTION is one
  * of
  *
- *     fail=ERRNO     the call is not made and returns that error
+ *     fail=ERRNO     the call is not made and returns that error; brk(2), which has none, moves nothing
  *     after=ERRNO    the call is made and returns that error (close(2))
  *     short          the call is made with half its length (at least 1)
  *     kill-before    every process is killed, with SIGKILL, and the call is not made
@@ -77,8 +77,9 @@ typedef struct Traced {
         unsigned long entry,
                         entry_word; /* first instruction of the program, while a breakpoint stands there */
         unsigned short counts[CALLS_MAX];
-        unsigned long call, length, old_length;
-        const char *kind; /* of the descriptor that the call is for */
+        unsigned long call, length;
+        unsigned long long old_first, old_third; /* arguments, as the caller gave them */
+        const char *kind;                        /* of the descriptor that the call is for */
 } Traced;
 
 typedef struct RoleCount {
@@ -277,8 +278,11 @@ static void spoil_before(Traced *thread)
         if (fault.action != ACTION_FAIL && fault.action != ACTION_SHORT)
                 return;
         get_registers(thread->pid, &registers);
-        thread->old_length = registers.rdx;
-        if (fault.action == ACTION_FAIL)
+        thread->old_first = registers.rdi;
+        thread->old_third = registers.rdx;
+        if (fault.action == ACTION_FAIL && thread->call == SYS_brk)
+                registers.rdi = 0;
+        else if (fault.action == ACTION_FAIL)
                 registers.orig_rax = SYS_getpid;
         else
                 registers.rdx = registers.rdx > 1 ? registers.rdx / 2 : registers.rdx;
@@ -295,10 +299,12 @@ static void spoil_after(Traced *thread)
                 finish(99, "killed");
         }
         get_registers(thread->pid, &registers);
-        if (fault.action == ACTION_FAIL || fault.action == ACTION_AFTER)
+        if (fault.action == ACTION_AFTER || (fault.action == ACTION_FAIL && thread->call != SYS_brk))
                 registers.rax = (unsigned long long)-(long long)fault.errnum;
-        else
-                registers.rdx = thread->old_length; /* which a caller may rely on */
+        if (fault.action != ACTION_AFTER) { /* callers rely on registers that hold arguments */
+                registers.rdi = thread->old_first;
+                registers.rdx = thread->old_third;
+        }
         set_registers(thread->pid, &registers);
 }
 
