@@ -64,12 +64,17 @@ const char *cache_folder(const Cache *cache)
         return cache->folder;
 }
 
+/* -ESTALE, with no Error set, when the lock was removed with its entry before it could be had. */
 static int lock_entry(CacheEntry *entry, int operation, Error *error)
 {
+        struct stat status;
+
         while (flock(entry->lock_fd, operation) < 0)
                 if (errno != EINTR)
                         return failed("lock", entry->path, errno, error);
-        return 0;
+        if (fstat(entry->lock_fd, &status) < 0)
+                return failed("look at the lock of", entry->path, errno, error);
+        return status.st_nlink == 0 ? -ESTALE : 0;
 }
 
 /* With the lock shared: whether the entry is there. */
@@ -115,10 +120,13 @@ int cache_acquire(Cache *cache, const char *step, const CacheKey *key, CacheEntr
         r = directory_make(AT_FDCWD, folder, 0755);
         if (r < 0)
                 return failed("make", folder, -r, error);
-        entry.lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (entry.lock_fd < 0)
-                return failed("open", lock_path, errno, error);
-        r = prepare(&entry, error);
+        do {
+                entry.lock_fd = fd_close(entry.lock_fd);
+                entry.lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+                if (entry.lock_fd < 0)
+                        return failed("open", lock_path, errno, error);
+                r = prepare(&entry, error);
+        } while (r == -ESTALE);
         if (r < 0)
                 return r;
         *ret = entry;

@@ -8,6 +8,7 @@
 
 int verb_build(int argc, char **argv);
 int verb_diff(int argc, char **argv);
+int verb_gc(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_lock(int argc, char **argv);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cache-gc.h"
 #include "cache.h"
 #include "file.h"
 #include "strv.h"
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static char folder[] = "/tmp/bascule-cache-XXXXXX";
 
@@ -163,6 +165,116 @@ TEST(a_placed_file_counts_until_it_is_touched)
         CHECK_OK(file_replace(AT_FDCWD, path, "abc", 3, 0644));
         CHECK(!cache_is_placed(cache, path, &key));
         (void)tree_remove(AT_FDCWD, folder);
+}
+
+/* Makes an entry of 8 KiB that was last used so long ago, and gives its path. */
+static char *make_aged(Cache *cache, const char *name, time_t age, CacheEntry *ret)
+{
+        static const uint8_t data[8192] = { 1 };
+        const struct timespec times[2] = { { .tv_sec = time(NULL) - age }, { .tv_sec = time(NULL) - age } };
+        _cleanup_cache_key_ CacheKey key = { 0 };
+        _cleanup_free_ char *file = NULL;
+
+        make_key(&key, name);
+        if (cache_acquire(cache, "aged", &key, ret, NULL) < 0)
+                abort();
+        file = cache_entry_file(ret, "data");
+        if (!file || file_replace(AT_FDCWD, file, data, sizeof(data), 0644) < 0 ||
+                        cache_commit(ret, NULL) < 0 || utimensat(AT_FDCWD, ret->path, times, 0) < 0)
+                abort();
+        return strdup(ret->path);
+}
+
+static void set_age(const char *path, time_t age)
+{
+        const struct timespec times[2] = { { .tv_sec = time(NULL) - age }, { .tv_sec = time(NULL) - age } };
+
+        if (utimensat(AT_FDCWD, path, times, 0) < 0)
+                abort();
+}
+
+TEST(what_was_used_longest_ago_goes_first)
+{
+        char place[] = "/tmp/bascule-gc-XXXXXX";
+        _cleanup_(cache_closep) Cache *cache = NULL;
+        CacheEntry entries[4] = { CACHE_ENTRY_NONE, CACHE_ENTRY_NONE, CACHE_ENTRY_NONE, CACHE_ENTRY_NONE };
+        char *paths[4];
+        _cleanup_free_ char *lock = NULL, *debs = NULL, *deb = NULL;
+        CacheGcOptions options = { .max_bytes = UINT64_MAX, .max_age_seconds = 20 * 86400 };
+        CacheGcReport report;
+
+        CHECK(mkdtemp(place) && cache_open(place, &cache, NULL) >= 0);
+        paths[0] = make_aged(cache, "oldest", 40 * 86400, &entries[0]);
+        paths[1] = make_aged(cache, "old but used now", 30 * 86400, &entries[1]);
+        paths[2] = make_aged(cache, "older", 10 * 86400, &entries[2]);
+        paths[3] = make_aged(cache, "fresh", 60, &entries[3]);
+        cache_entry_done(&entries[0]);
+        cache_entry_done(&entries[2]);
+        cache_entry_done(&entries[3]);
+        debs = path_join(place, "debs");
+        deb = path_join(place, "debs/x.deb");
+        CHECK(debs && deb && paths[0] && paths[1] && paths[2] && paths[3]);
+        CHECK_OK(directory_make(AT_FDCWD, debs, 0755));
+        CHECK_OK(file_replace(AT_FDCWD, deb, "deb", 3, 0644));
+        set_age(deb, 15 * 86400);
+
+        options.dry_run = true;
+        CHECK_OK(cache_gc(cache, &options, &report, NULL));
+        CHECK_EQ(report.removed_count, 2); /* as far as one can tell without trying */
+        CHECK_EQ(access(paths[0], F_OK), 0);
+        options.dry_run = false;
+        CHECK_OK(cache_gc(cache, &options, &report, NULL));
+        CHECK_EQ(report.removed_count, 1);
+        CHECK(access(paths[0], F_OK) < 0 && access(paths[1], F_OK) == 0);
+        lock = string_format("%s.lock", paths[0]);
+        CHECK(lock && access(lock, F_OK) < 0);
+
+        options = (CacheGcOptions){ .max_bytes = report.kept_bytes - 1, .max_age_seconds = UINT64_MAX };
+        CHECK_OK(cache_gc(cache, &options, &report, NULL));
+        CHECK(access(deb, F_OK) < 0 && access(paths[2], F_OK) == 0);
+
+        options.max_bytes = 0;
+        CHECK_OK(cache_gc(cache, &options, &report, NULL));
+        CHECK(access(paths[2], F_OK) < 0 && access(paths[3], F_OK) == 0 && access(paths[1], F_OK) == 0);
+        cache_entry_done(&entries[1]);
+        for (size_t i = 0; i < ELEMENTS(paths); i++)
+                free(paths[i]);
+        CHECK_OK(tree_remove(AT_FDCWD, place));
+}
+
+/* Somebody waits for a lock that goes away with its entry. */
+TEST(an_entry_that_is_removed_under_a_waiting_build_is_made_anew)
+{
+        _cleanup_(cache_closep) Cache *cache = open_cache();
+        _cleanup_cache_key_ CacheKey key = { 0 };
+        CacheEntry first = CACHE_ENTRY_NONE, second = CACHE_ENTRY_NONE;
+        _cleanup_free_ char *lock = NULL;
+        int status;
+        pid_t child;
+
+        make_key(&key, "swept");
+        CHECK_OK(cache_acquire(cache, "step", &key, &first, NULL));
+        lock = string_format("%s.lock", first.path);
+        CHECK(lock);
+        child = fork();
+        if (child == 0) {
+                Cache *own = open_cache();
+                int r;
+
+                first.lock_fd = fd_close(first.lock_fd); /* the parent's hold, which a fork shares */
+                r = cache_acquire(own, "step", &key, &second, NULL);
+
+                _exit(r >= 0 && !second.is_present && access(second.partial, F_OK) == 0 &&
+                                                                access(lock, F_OK) == 0
+                                                ? 0
+                                                : 1);
+        }
+        CHECK(child > 0);
+        (void)usleep(100000);
+        CHECK_EQ(unlink(lock), 0);
+        cache_entry_done(&first);
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST_MAIN
