@@ -21,9 +21,11 @@ class Machine:
         self.folder, self.disk, self.memory_mib = folder, disk, memory_mib
         self.console = os.path.join(folder, "console")
         self.variables = os.path.join(folder, "vars.fd")
-        self.process = None
+        self.process = self.socket = None  # socket: of a server of network block devices that is the disk
 
     def _disk_arguments(self, log):
+        if self.socket:
+            return ["-blockdev", "driver=nbd,server.type=unix,server.path=%s,node-name=d0" % self.socket]
         base = "driver=file,filename=%s,node-name=base,discard=unmap,cache.no-flush=on" % self.disk
         if not log:
             return ["-blockdev", base.replace("node-name=base", "node-name=basefile"),

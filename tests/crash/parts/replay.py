@@ -130,15 +130,20 @@ class Replay:
                     found[number] = what
         return found
 
-    def extract(self, wanted, path_of):
-        """Writes the disks of these states into files, path_of(number)."""
+    def visit(self, wanted):
+        """(number, phase, judge, view) of each of these states, in their order."""
         judge, left = self.judge_for(os.path.join(self.folder, "base.raw")), set(wanted)
-        for number, (_, _, state) in enumerate(self._states(judge)):
+        for number, (phase, _, state) in enumerate(self._states(judge)):
             if number in left:
-                state.put_into(path_of(number))
+                yield number, phase, judge, state
                 left.discard(number)
             if not left:
                 return
+
+    def extract(self, wanted, path_of):
+        """Writes the disks of these states into files, path_of(number)."""
+        for number, _, _, state in self.visit(wanted):
+            state.put_into(path_of(number))
 
     # ---- What came of it ----
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from .liar import LyingDisk
 from .qemu import Machine
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../integration"))
@@ -179,7 +180,7 @@ class SmallMachine:
                         ["mcopy", "-i", path, LOADER, "::/EFI/systemd/systemd-bootx64.efi"],
                         ["mcopy", "-i", path, conf, "::/loader/loader.conf"],
                         ["mcopy", "-i", path, uki, "::/EFI/bascule/incoming.efi"],
-                        [self.world.program("tests/tools/fat-move"), path, "EFI/bascule", "incoming.efi", "EFI/Linux",
+                        [self.world.program("tests/tools/esp-tool"), "move", path, "EFI/bascule", "incoming.efi", "EFI/Linux",
                          image.entry_name(tries), "3"]):
             subprocess.run(command, check=True, capture_output=True, env=environment)
         return path
@@ -209,6 +210,21 @@ class SmallMachine:
         if "STAGE done" not in shown:
             raise RuntimeError("a stage failed:\n" + shown[-4000:])
         return shown
+
+    def stage_lied_to(self, image, script, begin, end, lie):
+        """(what the console showed, lies): a stage on a disk that lies about writes into these bytes (liar.py)."""
+        self.machine.socket = tempfile.mktemp(dir=self.scratch, suffix=".nbd")
+        disk = LyingDisk(self.disk, self.machine.socket, begin, end, lie)
+        try:
+            return self.stage(image, script, is_recorded=False, is_trial=True), disk.lies
+        finally:
+            self.machine.cut()
+            self.machine.socket = None
+            disk.stop()
+
+    def use_base(self):
+        """Starts from the recording's first disk again."""
+        subprocess.run(["cp", "--sparse=always", os.path.join(self.folder, "base.raw"), self.disk], check=True)
 
     @staticmethod
     def release_of(image, is_healthy=True):
