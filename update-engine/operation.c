@@ -84,7 +84,7 @@ void operation_distrust_mirror(Operation *operation, const MirrorOrder *order)
 
 static int role_ended(RoleProcess *process, Error *error)
 {
-        int r = role_wait(process, ROLE_END_MS, error);
+        int r = role_wait(process, ROLE_DEATH_MS, error);
         return r < 0 ? r : error_set(error, ERROR_FAILED, EPIPE, "a role ended before its work was done");
 }
 

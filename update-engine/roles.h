@@ -79,7 +79,8 @@ void role_stop(RoleProcess *process);
 /* Waits for the end (it was asked to end, or has closed its socket); one that does not come to it in that
  * time is stopped. 0 when it exited with 0; otherwise -EIO and an Error that names role and signal or
  * status. How a service ended is not known here: that is -EIO, too. */
-#define ROLE_END_MS 60000 /* what decodes is idle work: on a busy machine even that takes a while */
+#define ROLE_DEATH_MS 5000 /* between the end of its socket and its own, when it did not say why */
+#define ROLE_END_MS 60000  /* what decodes is idle work: on a busy machine even that takes a while */
 int role_wait(RoleProcess *process, int timeout_ms, Error *error);
 
 const char *role_name(RoleName role);

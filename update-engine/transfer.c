@@ -264,7 +264,7 @@ static void read_side(Transfer *transfer, Side *side, int (*on_frame)(Transfer *
                 return;
         }
         /* The end of the stream, without a word why. */
-        side->result = role_wait(&side->process, ROLE_END_MS, &side->error);
+        side->result = role_wait(&side->process, ROLE_DEATH_MS, &side->error);
         if (side->result >= 0)
                 side->result = error_set(
                                 &side->error, ERROR_FAILED, EPIPE, "a role ended before its work was done");

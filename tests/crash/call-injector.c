@@ -10,10 +10,10 @@
  * of
  *
  *     fail=ERRNO     the call is not made and returns that error; brk(2), which has none, moves nothing
- *     after=ERRNO    the call is made and returns that error (close(2))
- *     short          the call is made with half its length (at least 1)
- *     kill-before    every process is killed, with SIGKILL, and the call is not made
- *     kill-after     the same, but the call has returned
+ *     lasting=ERRNO  the same for this call and all later ones of that name on files, as of a device that
+ * has died after=ERRNO    the call is made and returns that error (close(2)) short          the call is made
+ * with half its length (at least 1) kill-before    every process is killed, with SIGKILL, and the call is
+ * not made kill-after     the same, but the call has returned
  *
  * The trace has a line for each call: WHO CALL NUMBER RESULT LENGTH KIND, where LENGTH is the third argument
  * and KIND what the first one is if it can be a descriptor: eventfd, socket, pipe, file, or -. The report
@@ -64,7 +64,7 @@ typedef struct Fault {
         unsigned long number;
         Action action;
         int errnum;
-        bool is_set, is_begun, is_done;
+        bool is_set, is_lasting, is_begun, is_done;
 } Fault;
 
 /* A thread that is traced. */
@@ -242,7 +242,8 @@ static void leave_loader(Traced *thread)
 
 static void resume(const Traced *thread, int signal_number)
 {
-        bool is_watched = trace || thread->is_spoiled || (fault.is_set && !fault.is_begun);
+        bool is_watched = trace || thread->is_spoiled ||
+                          (fault.is_set && (fault.is_lasting || !fault.is_begun));
         (void)ptrace(is_watched ? PTRACE_SYSCALL : PTRACE_CONT, thread->pid, NULL, (long)signal_number);
 }
 
@@ -310,7 +311,8 @@ static void spoil_after(Traced *thread)
 
 static bool is_wanted(const Traced *thread, const char *call, unsigned long number)
 {
-        return fault.is_set && !fault.is_begun && fault.number == number && strcmp(fault.call, call) == 0 &&
+        bool is_due = fault.is_lasting ? number >= fault.number : !fault.is_begun && number == fault.number;
+        return fault.is_set && is_due && strcmp(fault.call, call) == 0 &&
                strcmp(fault.who, thread->who) == 0;
 }
 
@@ -348,7 +350,10 @@ static void on_entry(Traced *thread, const struct __ptrace_syscall_info *info)
         unsigned number = ++thread->counts[thread->call];
         if (thread->call == SYS_exit_group || thread->call == SYS_exit)
                 trace_call(thread, 0);
-        if (is_wanted(thread, call_name(thread->call), number))
+        /* A device that has died says nothing of sockets and eventfds. */
+        bool is_spared = fault.is_lasting && number > fault.number &&
+                         strcmp(descriptor_kind(thread->pid, info->entry.args[0]), "file") != 0;
+        if (!is_spared && is_wanted(thread, call_name(thread->call), number))
                 spoil_before(thread);
 }
 
@@ -482,6 +487,8 @@ static void parse_fault(char *text)
         fault.number = strtoul(number, NULL, 10);
         if (sscanf(action, "fail=%d", &fault.errnum) == 1)
                 fault.action = ACTION_FAIL;
+        else if (sscanf(action, "lasting=%d", &fault.errnum) == 1)
+                fault.is_lasting = true;
         else if (sscanf(action, "after=%d", &fault.errnum) == 1)
                 fault.action = ACTION_AFTER;
         else if (strcmp(action, "short") == 0)

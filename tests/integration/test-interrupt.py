@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two at once, stopped in the middle, killed at any moment: nothing that runs is touched and a rerun finishes."""
 import glob
+import os
 import random
 import signal
+import socket
+import threading
 import time
 
 from harness import servers
@@ -171,6 +174,56 @@ def _is_alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+@test
+def all_processes_stand_still_for_a_while(world):
+    """As a virtual machine that is paused: servers have given up, connections are stale, and time has passed."""
+    host, server, two = _slow_host(world, rate=300000, timeout="1s", update="RetryDelay=0")
+    before = host.fingerprint()
+    caller = host.begin("update", "--wait")
+    host.wait_state(("downloading",), progress=1)
+    processes = [host.process.pid, *_children(host.process.pid)]
+    assert len(processes) > 2, "no roles run"
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    server.behave()
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
+    caller.communicate(timeout=60)
+    assert caller.returncode in (0, 8), caller.returncode
+    assert host.fingerprint() == before
+    assert host.cli("update", "--wait").status in (0, 4)
+    host.assert_installed(two)
+
+
+@test
+def the_watchdog_is_fed_while_it_works(world):
+    host, _, _ = _slow_host(world)
+    host.stop()
+    path, told = host.folder + "/notify", []
+
+    def listen():
+        while True:
+            try:
+                told.append(listener.recv(4096))
+            except OSError:
+                return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        listener.settimeout(60)
+        threading.Thread(target=listen, daemon=True).start()
+        host.start(around=("env", "NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=1000000"))
+        host.begin("update")
+        host.wait_state(("downloading",), progress=1)
+        told.clear()
+        end = time.monotonic() + 20
+        while sum(b"WATCHDOG=1" in word for word in told) < 3:
+            assert time.monotonic() < end, told
+            time.sleep(0.05)
+        assert host.status()["state"] == "downloading", host.status()
+        host.stop()
 
 
 @test

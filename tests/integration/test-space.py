@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No room: said before the first byte is written, with what is missing."""
 import os
+import subprocess
 
 from harness import servers
 from harness.tap import need_root, run, test
@@ -31,6 +32,23 @@ def _fill(path):
         pass
     finally:
         os.close(fd)
+
+
+@test
+def esp_read_only(world):
+    """As after a filesystem error, which the kernel answers by writing no more."""
+    need_root("to mount a small filesystem")
+    one, two = world.image("1"), world.image("2")
+    esp = world.small_filesystem(2048)
+    host = world.host(one, world.nginx(world.repository(one, two)).url, esp=esp).start()
+    before, entries = host.fingerprint(), host.entries()
+    subprocess.run(["mount", "-o", "remount,ro", esp], check=True)
+    result = host.cli("update", "--wait")
+    assert result.status == 11 and "Read-only" in result.sentence, (result.status, result.err)
+    assert host.fingerprint() == before and host.entries() == entries
+    subprocess.run(["mount", "-o", "remount,rw", esp], check=True)
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
 
 
 @test

@@ -69,6 +69,13 @@ class Call:
     def is_loader(self):
         return self.who.endswith(".ld")
 
+    @property
+    def is_of_a_device(self):
+        """What fails again and again once the device, or the filesystem, has failed."""
+        if self.is_loader:
+            return False
+        return self.name in FLUSHES + CHANGES or (self.name in READS + WRITES and self.kind == "file")
+
     def actions(self):
         """How it can fail: as call-injector's ACTION."""
         direction = "read" if self.name in READS else "write" if self.name in WRITES else ""
@@ -77,6 +84,9 @@ class Call:
             names += ["EROFS", "ENOSPC"]
         how = "after" if self.name == "close" else "fail"
         found = ["%s=%d" % (how, getattr(errno, name)) for name in names]
+        if self.is_of_a_device:
+            lasting = ("EIO",) if direction == "read" else ("EIO", "ENOSPC", "EROFS")
+            found += ["lasting=%d" % getattr(errno, name) for name in lasting]
         if direction and self.kind != "eventfd" and self.result > 1:
             found.append("short")
         return found
@@ -93,4 +103,6 @@ def read_trace(path):
 def describe(action):
     """For a person: "fail=5" is "EIO"."""
     word, _, number = action.partition("=")
-    return errno.errorcode[int(number)] if number else word
+    if not number:
+        return word
+    return errno.errorcode[int(number)] + (" from then on" if word == "lasting" else "")
