@@ -8,6 +8,8 @@ int main(int argc, char **argv)
         static const Verb verbs[] = {
                 { "build", "RECIPE -o DIR", "Build images from a recipe", verb_build },
                 { "lock", "RECIPE", "Choose a recipe's packages once, and write them down", verb_lock },
+                { "repro", "RECIPE", "Build twice, and tell whether and why not both are the same",
+                                verb_repro },
                 { "release", "DIR", "Publish a built image as a signed release of a channel", verb_release },
                 { "withdraw", "VERSION", "Take a release back from a channel", verb_withdraw },
                 { "inspect", "PATH", "Explain a repository, an image, a release, a payload or a disk",

@@ -16,6 +16,7 @@ int verb_payload(int argc, char **argv);
 int verb_recipe(int argc, char **argv);
 int verb_refresh(int argc, char **argv);
 int verb_release(int argc, char **argv);
+int verb_repro(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_withdraw(int argc, char **argv);
