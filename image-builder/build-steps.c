@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "budget.h"
 #include "build.h"
 #include "erofs-reader.h"
 #include "erofs-writer.h"
@@ -82,14 +83,15 @@ static int by_size(const void *a, const void *b)
         return strcmp(left->name, right->name);
 }
 
-static int too_large(const Build *build, uint64_t size, Error *error)
+#define BIGGEST_MAX 512
+
+static void name_biggest(const Build *build, char text[static BIGGEST_MAX])
 {
         const Composition *composition = &build->composition;
         _cleanup_free_ const ComposePackage **order = calloc(composition->package_count + 1, sizeof(*order));
-        char text[512] = "", have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX],
-             one[SIZE_TEXT_MAX];
-        uint64_t slot = build->recipe->slot_size_bytes;
+        char one[SIZE_TEXT_MAX];
 
+        text[0] = 0;
         for (size_t i = 0; order && i < composition->package_count; i++)
                 order[i] = &composition->packages[i];
         if (order)
@@ -97,14 +99,36 @@ static int too_large(const Build *build, uint64_t size, Error *error)
         for (size_t i = 0; order && i < MIN_OF(composition->package_count, (size_t)RESERVE_NAMES); i++) {
                 size_t used = strlen(text);
 
-                (void)snprintf(text + used, sizeof(text) - used, "%s%s %s", i > 0 ? ", " : "",
-                                order[i]->name, size_format(order[i]->installed_bytes, one));
+                (void)snprintf(text + used, BIGGEST_MAX - used, "%s%s %s", i > 0 ? ", " : "", order[i]->name,
+                                size_format(order[i]->installed_bytes, one));
         }
+}
+
+static int too_large(const Build *build, uint64_t size, Error *error)
+{
+        char text[BIGGEST_MAX], have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX];
+        uint64_t slot = build->recipe->slot_size_bytes;
+
+        name_biggest(build, text);
         return error_set(error, ERROR_NO_SPACE, ENOSPC,
                         "the root image is too large by %s: it takes %s and SlotSize= is %s; the biggest "
                         "packages are %s",
                         size_format(size - slot, missing), size_format(size, want), size_format(slot, have),
                         text);
+}
+
+int build_check_budget(Build *build, Error *error)
+{
+        char biggest[BIGGEST_MAX];
+        int r = budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, NULL, NULL);
+
+        if (r >= 0)
+                return 0;
+        r = build_compose(build, error);
+        if (r < 0)
+                return r;
+        name_biggest(build, biggest);
+        return budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, biggest, error);
 }
 
 static int on_progress(uint64_t done, void *data)

@@ -346,6 +346,8 @@ static int run(Build *build, BuildResult *ret, Error *error)
         for (unsigned step = BUILD_PACKAGES; r >= 0 && step <= BUILD_UKI; step++)
                 r = run_cached_step(build, step, error);
         if (r >= 0)
+                r = build_check_budget(build, error);
+        if (r >= 0)
                 r = run_outputs(build, error);
         if (r >= 0)
                 r = build_fill_info(build, &info, error);

@@ -121,6 +121,8 @@ int build_key(Build *build, BuildStep step, Error *error);
 int build_make(Build *build, BuildStep step, const char *path, Error *error);
 /* Reads what later steps must know from a finished entry. */
 int build_load(Build *build, BuildStep step, Error *error);
+/* Whether what was built fits the layouts in [Budget]. */
+int build_check_budget(Build *build, Error *error);
 /* Composes the tree unless that is done. */
 int build_compose(Build *build, Error *error);
 

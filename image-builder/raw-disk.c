@@ -54,11 +54,15 @@ static void make_layout(const RawDiskParts *parts, DiskLayout *ret)
         memcpy(ret->partition_uuids[PARTITION_ROOT_A_VERITY], parts->root_hash + 16, 16);
 }
 
+uint64_t raw_disk_esp_needs(uint64_t uki_size_bytes)
+{
+        return 2 * uki_size_bytes + ESP_OVERHEAD;
+}
+
 int raw_disk_check(const RawDiskParts *parts, Error *error)
 {
         const Recipe *recipe = parts->recipe;
-        /* While a host updates, two kernel images lie on its ESP. */
-        uint64_t needed = 2 * parts->uki_size_bytes + ESP_OVERHEAD;
+        uint64_t needed = raw_disk_esp_needs(parts->uki_size_bytes);
         char have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX];
 
         if (needed <= recipe->esp_size_bytes)

@@ -11,11 +11,15 @@
 typedef struct RawDiskParts {
         const Recipe *recipe; /* sizes and names */
         const char *root_path, *verity_path, *uki_path, *boot_loader_path;
-        const char *enroll_folder; /* with keys that firmware in setup mode enrols (secure-boot-keys.h); NULL */
+        const char *enroll_folder; /* with keys that firmware in setup mode enrols (secure-boot-keys.h); NULL
+                                    */
         uint64_t root_size_bytes, verity_size_bytes, uki_size_bytes;
         uint8_t root_hash[SHA256_SIZE];
         int64_t epoch;
 } RawDiskParts;
+
+/* What an ESP must hold while a host updates: two kernel images of this size, and the boot loader. */
+uint64_t raw_disk_esp_needs(uint64_t uki_size_bytes);
 
 /* Refuses parts that do not fit the recipe's partitions: ERROR_NO_SPACE says by how much. */
 int raw_disk_check(const RawDiskParts *parts, Error *error);

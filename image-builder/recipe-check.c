@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "budget.h"
 #include "disk-format.h"
 #include "ini.h"
 #include "recipe.h"
@@ -183,6 +184,8 @@ static int check_disk(const Recipe *recipe, Error *error)
                                         "%s= must be a multiple of 1M from 64M to 64G", sizes[i].key);
         for (char **format = recipe->formats; r >= 0 && format && *format; format++)
                 r = check_format(*format, error);
+        for (char **layout = recipe->budget_layouts; r >= 0 && layout && *layout; layout++)
+                r = budget_parse_layout(*layout, &(BudgetLayout){ 0 }, error);
         return r;
 }
 

@@ -143,6 +143,9 @@ int recipe_format(const Recipe *recipe, char **ret)
         put_size(&writer, "SlotSize", recipe->slot_size_bytes);
         put_size(&writer, "VarSize", recipe->var_size_bytes);
         put_words(&writer, "Formats", recipe->formats);
+        section(&writer, "Budget");
+        put_words(&writer, "Layout", recipe->budget_layouts);
+        put_size(&writer, "Reserve", recipe->reserve_bytes);
         section(&writer, "SecureBoot");
         put(&writer, "Key", recipe->secure_boot_key);
         put(&writer, "Certificate", recipe->secure_boot_certificate);

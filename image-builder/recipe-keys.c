@@ -463,6 +463,8 @@ const IniKey recipe_keys[] = {
         KEY("Disk", "SlotSize", ini_set_size, slot_size_bytes),
         KEY("Disk", "VarSize", ini_set_size, var_size_bytes),
         KEY("Disk", "Formats", set_whole_list, formats),
+        KEY("Budget", "Layout", ini_set_words, budget_layouts),
+        KEY("Budget", "Reserve", ini_set_size, reserve_bytes),
         KEY("SecureBoot", "Key", set_key, secure_boot_key),
         KEY("SecureBoot", "Certificate", set_host_path, secure_boot_certificate),
         KEY("SecureBoot", "Enroll", set_host_path, secure_boot_enroll),

@@ -50,7 +50,7 @@ Recipe *recipe_free(Recipe *recipe)
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
                 recipe->removed_globs, recipe->allowed_secrets, recipe->modules, recipe->command_line,
                 recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,
-                recipe->formats, recipe->repositories, recipe->fallback_mirrors };
+                recipe->formats, recipe->repositories, recipe->fallback_mirrors, recipe->budget_layouts };
 
         for (size_t i = 0; i < ELEMENTS(strings); i++)
                 free(strings[i]);

@@ -75,6 +75,10 @@ typedef struct Recipe {
         uint64_t esp_size_bytes, slot_size_bytes, var_size_bytes;
         char **formats; /* "raw", "qcow2" */
 
+        /* [Budget] */
+        char **budget_layouts; /* NAME:SLOTSIZE:ESPSIZE (budget.h) */
+        uint64_t reserve_bytes;
+
         /* [Update] */
         char **repositories;
         char *channel, *trusted_root;

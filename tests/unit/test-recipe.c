@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "budget.h"
 #include "file.h"
 #include "recipe.h"
 #include "strv.h"
 #include "test.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static char folder[] = "/tmp/bascule-recipe-XXXXXX";
@@ -90,6 +92,9 @@ TEST(values_are_checked)
         CHECK_REFUSED(LEAST "Install=good; rm\n", "\"good;\" is not a package name");
         CHECK_REFUSED(LEAST "Install=$(id)\n", "is not a package name");
         CHECK_REFUSED(LEAST "Mirror=http://x/'y\n", "is not a URL");
+        CHECK_REFUSED(LEAST "FallbackMirrors=-x http://y/\n", "mirror \"-x\" is not a URL");
+        CHECK_REFUSED(LEAST "[Budget]\nLayout=old:512M\n", "is not of the form NAME:SLOTSIZE:ESPSIZE");
+        CHECK_REFUSED(LEAST "[Budget]\nLayout=old:big:160M\n", "is not of the form NAME:SLOTSIZE:ESPSIZE");
         CHECK_REFUSED(LEAST "[Disk]\nSlotSize=1\n", "SlotSize= must be a multiple of 1M");
         CHECK_REFUSED(LEAST "[Kernel]\nCommandLine=root=/dev/sda\n", "is decided by the builder");
         CHECK_REFUSED(LEAST "[Content]\nFile=r.conf\n", "is not of the form SOURCE:PATH");
@@ -102,6 +107,35 @@ TEST(values_are_checked)
         CHECK_REFUSED(LEAST "[Users]\nPasswordHash=root secret\n", "not the password");
         CHECK_REFUSED(LEAST "[Services]\nEnable=a.service\nMask=a.service\n", "is in both");
         CHECK_REFUSED(LEAST "[Recipe]\nInclude=nothing.conf\n", "cannot find");
+}
+
+/* What a release of such sizes is told, with a budget; "" when it fits. */
+static const char *over_budget(const char *text, uint64_t root, uint64_t uki)
+{
+        static Error error;
+        _cleanup_recipe_ Recipe *recipe = NULL;
+
+        error = (Error){ 0 };
+        put("r.conf", text);
+        if (recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error) < 0)
+                return error.message;
+        return budget_check(recipe, root, uki, "x 1 B", &error) < 0 ? error.message : "";
+}
+
+TEST(a_release_must_fit_what_is_in_the_field)
+{
+        static const char text[] = LEAST
+                        "[Disk]\nSlotSize=512M\n[Budget]\nLayout=old:256M:100M new:512M:160M\nReserve=16M\n";
+
+        CHECK_STR(over_budget(text, 240 * MIB, 40 * MIB), "");
+        CHECK_STR(over_budget(text, 241 * MIB, 40 * MIB),
+                        "the release does not fit the layout old: root image and reserve need a slot of "
+                        "257.0 MiB, "
+                        "which has 256.0 MiB, 1.0 MiB too little; the biggest packages are x 1 B");
+        CHECK(strstr(over_budget(text, 500 * MIB, 1 * MIB), "does not fit SlotSize="));
+        CHECK(strstr(over_budget(text, 1 * MIB, 60 * MIB),
+                        "does not fit the layout old: two kernel images"));
+        CHECK_STR(over_budget(LEAST, 1 * MIB, 60 * MIB), "");
 }
 
 TEST(a_recipe_that_includes_itself_is_refused)
