@@ -15,6 +15,7 @@ int main(int argc, char **argv)
                 { "inspect", "PATH", "Explain a repository, an image, a release, a payload or a disk",
                                 verb_inspect },
                 { "diff", "OLD NEW", "Show what changed between two images or releases", verb_diff },
+                { "size", "IMAGE", "Show what takes the room in an image", verb_size },
                 { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",
                                 verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",

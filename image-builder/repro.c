@@ -2,6 +2,7 @@
 #include "repro.h"
 #include "diff-image.h"
 #include "file.h"
+#include "package-files.h"
 #include "strv.h"
 
 #include <dirent.h>
@@ -12,8 +13,6 @@
 #define CHUNK (1 * MIB)
 #define CONTENT_MAX (256 * MIB)
 #define ROOT_FILE "root.erofs"
-#define INFO_FOLDER "usr/share/bascule/dpkg/info/"
-#define INFO_MAX (16 * MIB)
 
 void repro_report_done(ReproReport *report)
 {
@@ -159,43 +158,19 @@ static int find_first(const DiffImage *first, const DiffImage *second, const Rep
         return 0;
 }
 
-/* Whether a list of dpkg's has the path, as "/PATH" on a line of its own. */
-static bool lists(const char *text, const char *path)
-{
-        size_t length = strlen(path);
-
-        for (const char *line = text; *line;) {
-                size_t size = strcspn(line, "\n");
-
-                if (size == length + 1 && line[0] == '/' && strncmp(line + 1, path, length) == 0)
-                        return true;
-                line += size + (line[size] ? 1 : 0);
-        }
-        return false;
-}
-
 static int find_owner(const DiffImage *image, const char *path, char **ret, Error *error)
 {
-        size_t folder = strlen(INFO_FOLDER);
+        _cleanup_package_files_ PackageFiles *files = NULL;
+        const char *owner;
+        int r = package_files_read(image, &files, error);
 
-        for (size_t i = 0; i < image->count; i++) {
-                const char *name = image->entries[i].path;
-                size_t length = strlen(name);
-                _cleanup_free_ char *text = NULL;
-                int r;
-
-                if (strncmp(name, INFO_FOLDER, folder) != 0 || length < folder + 6 ||
-                                strcmp(name + length - 5, ".list") != 0)
-                        continue;
-                r = diff_image_read(image, &image->entries[i], INFO_MAX, &text, error);
-                if (r < 0)
-                        return r;
-                if (!lists(text, path))
-                        continue;
-                *ret = strndup(name + folder, length - folder - 5);
-                return *ret ? 0 : error_oom(error);
-        }
-        return 0;
+        if (r < 0)
+                return r;
+        owner = package_files_owner(files, path);
+        if (!owner)
+                return 0;
+        *ret = strdup(owner);
+        return *ret ? 0 : error_oom(error);
 }
 
 static int look_into_root(const char *first, const char *second, const ReproHints *hints,

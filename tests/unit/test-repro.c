@@ -73,7 +73,7 @@ static void put_root(const char *folder, const char *tool, const char *cache, mo
                                         "Package: tool\nStatus: install ok installed\nVersion: 1\n"
                                         "Architecture: all\n",
                                         0644, NULL) < 0 ||
-                        tree_make_text(tree, "usr/share/bascule/dpkg/info/tool.list", "/.\n/usr/bin/tool\n",
+                        tree_make_text(tree, "usr/share/bascule/dpkg/info/tool.list", "/.\n/bin/tool\n",
                                         0644, NULL) < 0 ||
                         erofs_plan_new(tree, &options, &plan, NULL) < 0 ||
                         erofs_write(plan, fd, NULL, NULL, NULL) < 0)
