@@ -50,13 +50,28 @@ vm_tpm_stop() {
         [ ! -s "$1/tpm.pid" ] || kill "$(cat "$1/tpm.pid")" 2>/dev/null || true
 }
 
+# What QEMU must be told of the machine's disk. VM_WRITE_LOG: a file, all writes of this run are logged there in the
+# format of dm-log-writes.
+vm_disk() {
+        if [ -z "${VM_WRITE_LOG:-}" ]; then
+                echo "-drive if=virtio,format=raw,cache=unsafe,discard=unmap,file=$1/disk.raw"
+                return
+        fi
+        rm -f "$VM_WRITE_LOG"
+        truncate -s 16G "$VM_WRITE_LOG"
+        echo "-blockdev driver=file,filename=$1/disk.raw,node-name=base,discard=unmap,cache.no-flush=on"
+        echo "-blockdev driver=file,filename=$VM_WRITE_LOG,node-name=log,cache.no-flush=on"
+        echo "-blockdev driver=blklogwrites,file=base,log=log,log-sector-size=512,log-super-update-interval=1,node-name=disk"
+        echo "-device virtio-blk-pci,drive=disk"
+}
+
 # vm_start FOLDER: switches it on. VM_PORT must be set; VM_EXTRA may hold further qemu arguments.
 vm_start() {
         local folder=$1
         # shellcheck disable=SC2046,SC2086
         qemu-system-x86_64 -name "$(basename "$folder")" $(vm_firmware) $(vm_accelerator) -smp 2 -m "${VM_MEMORY:-1024}" \
                 -drive if=pflash,format=raw,file="$folder/vars.fd" $(vm_tpm "$folder") \
-                -drive if=virtio,format=raw,cache=unsafe,discard=unmap,file="$folder/disk.raw" \
+                $(vm_disk "$folder") \
                 -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$VM_PORT-:22" -device virtio-net-pci,netdev=n0,romfile= \
                 -device i6300esb -action watchdog=reset \
                 -device virtio-rng-pci -display none -monitor none \

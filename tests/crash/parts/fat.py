@@ -14,6 +14,16 @@ class Unreadable(Exception):
     pass
 
 
+_counted = array.array("I")
+
+
+def _numbers(count):
+    """0, 1, 2 and so on, at least so many."""
+    if len(_counted) < count:
+        _counted.extend(range(len(_counted), 2 * count))
+    return _counted
+
+
 def _checksum(short):
     value = 0
     for byte in short:
@@ -82,8 +92,8 @@ class Fat:
                 return found, cluster >= END and bool(found)
             run, step = 1, 1
             while step:
-                ahead = array.array("I", range(cluster + run, cluster + run + step))
-                if self.table[cluster + run - 1:cluster + run - 1 + step] == ahead:
+                at = cluster + run
+                if step <= len(self.table) - at and self.table[at - 1:at - 1 + step] == _numbers(at + step)[at:at + step]:
                     run, step = run + step, step * 2
                 else:
                     step //= 2

@@ -67,8 +67,8 @@ def _tears(sectors, limits, most, chance):
     if count <= limits.exhaustive and 1 << count <= 4 * most:
         masks = range(1, (1 << count) - 1)
     else:
-        masks = {(1 << cut) - 1 for cut in range(1, count)} | {(1 << count) - (1 << cut) for cut in range(1, count)}
-        masks = chance.sample(sorted(masks), min(most, len(masks)))
+        cuts = chance.sample(range(1, count), min(most, count - 1))
+        masks = [(1 << cut) - 1 if chance.random() < 0.5 else (1 << count) - (1 << cut) for cut in sorted(cuts)]
         masks += [chance.getrandbits(count) for _ in range(min(most, 8))]
     return [frozenset(sector for number, sector in enumerate(sectors) if mask >> number & 1) for mask in masks]
 
