@@ -44,14 +44,14 @@ def _published(world, *versions):
 
 
 def _update(host):
-    result = host.cli("update", "--wait", "--json", timeout=300)
+    result = host.cli("update", "--wait", "--json")
     assert result.status == 0, result.err + result.out
     return host.status()["progress"]["fetched_bytes"]
 
 
 def _wait_for_the_middle(host):
     """Small updates are one group, which counts when it is whole, so progress does not tell."""
-    host.wait_state(("downloading",), seconds=180)
+    host.wait_state(("downloading",))
     time.sleep(0.5)
 
 
@@ -251,7 +251,7 @@ def a_delta_that_asks_for_too_much_memory_is_refused(world):
     # More than any payload may: nothing that says so is believed.
     repository, _ = _with_delta(world, one, two, lambda delta: delta.update(memory=61 << 20))
     host = world.host(one, world.nginx(repository).url).start()
-    result = host.cli("update", "--wait", timeout=300)
+    result = host.cli("update", "--wait")
     assert result.status == 9 and "memory" in result.sentence, result.err
     host.assert_not_bootable(two)
     host.stop()

@@ -10,6 +10,7 @@ import threading
 import time
 
 from harness import servers
+from harness.patience import PATIENCE, wait_until
 from harness.tap import run, test
 
 KILLS = 12
@@ -37,7 +38,7 @@ def two_updates_at_once(world):
     assert host.cli("rollback").status == 6
     assert host.cli("check").status == 6
     server.behave()
-    out, err = first.communicate(timeout=60)
+    out, err = first.communicate(timeout=PATIENCE)
     assert first.returncode == 0, err
     host.assert_installed(two)
 
@@ -48,7 +49,7 @@ def two_daemons_on_one_host(world):
     first, host.process = host.process, None
     try:
         host.start(wait=False)
-        assert host.process.wait(10) == 6, host.log()
+        assert host.process.wait(PATIENCE) == 6, host.log()
     finally:
         host.process = first
 
@@ -62,7 +63,7 @@ def status_while_it_downloads(world):
     words = host.cli("status").out
     assert "downloading 2" in words and "%" in words, words
     server.behave()
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE)
     host.assert_installed(two)
 
 
@@ -72,10 +73,10 @@ def an_update_goes_on_without_its_caller(world):
     caller = host.begin("update", "--wait")
     host.wait_state(("downloading",), progress=1)
     caller.send_signal(signal.SIGINT)
-    _, err = caller.communicate(timeout=10)
+    _, err = caller.communicate(timeout=PATIENCE)
     assert caller.returncode == 13 and "goes on" in err, err
     server.behave()
-    host.wait_state(("ready-to-reboot",), seconds=60)
+    host.wait_state(("ready-to-reboot",))
     host.assert_installed(two)
 
 
@@ -86,7 +87,7 @@ def cancel_while_it_downloads(world):
     caller = host.begin("update", "--wait")
     host.wait_state(("downloading",), progress=1)
     assert host.cli("cancel").status == 0
-    _, err = caller.communicate(timeout=10)
+    _, err = caller.communicate(timeout=PATIENCE)
     assert caller.returncode == 13, err
     host.assert_not_bootable(two)
     assert host.fingerprint() == before
@@ -106,7 +107,7 @@ def cancel_at_any_moment(world):
         caller = host.begin("update", "--wait", "--reinstall")
         time.sleep(chance.random() * 0.6)
         cancelled = host.cli("cancel").status
-        caller.communicate(timeout=30)
+        caller.communicate(timeout=PATIENCE)
         assert cancelled in (0, 4) and caller.returncode in (0, 4, 13), (cancelled, caller.returncode)
         assert host.fingerprint() == before
         if caller.returncode == 13:
@@ -126,7 +127,7 @@ def killed_at_any_moment(world):
         caller = host.begin("update", "--wait")
         time.sleep(0.02 + chance.random() * 1.2)
         host.kill()
-        _, err = caller.communicate(timeout=10)
+        _, err = caller.communicate(timeout=PATIENCE)
         if caller.returncode == 16:
             assert "goes on where it stopped" in err or "systemctl start" in err, err
         assert host.fingerprint() == before
@@ -149,10 +150,7 @@ def the_children_end_with_the_daemon(world):
     children = _children(host.process.pid)
     assert children, "no roles run"
     host.kill()
-    end = time.monotonic() + 5
-    while any(_is_alive(child) for child in children) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(_is_alive(child) for child in children), "a role outlives its daemon"
+    wait_until(lambda: not any(_is_alive(child) for child in children), "a role outlives its daemon")
 
 
 def _children(pid):
@@ -191,7 +189,7 @@ def all_processes_stand_still_for_a_while(world):
     server.behave()
     for pid in processes:
         os.kill(pid, signal.SIGCONT)
-    caller.communicate(timeout=60)
+    caller.communicate(timeout=PATIENCE)
     assert caller.returncode in (0, 8), caller.returncode
     assert host.fingerprint() == before
     assert host.cli("update", "--wait").status in (0, 4)
@@ -212,16 +210,13 @@ def the_watchdog_is_fed_while_it_works(world):
                 return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(path)
-        listener.settimeout(60)
+        listener.settimeout(PATIENCE)
         threading.Thread(target=listen, daemon=True).start()
         host.start(around=("env", "NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=1000000"))
         host.begin("update")
         host.wait_state(("downloading",), progress=1)
         told.clear()
-        end = time.monotonic() + 20
-        while sum(b"WATCHDOG=1" in word for word in told) < 3:
-            assert time.monotonic() < end, told
-            time.sleep(0.05)
+        wait_until(lambda: sum(b"WATCHDOG=1" in word for word in told) >= 3, lambda: told)
         assert host.status()["state"] == "downloading", host.status()
         host.stop()
 
@@ -234,7 +229,7 @@ def stop_in_the_middle_and_start_again(world):
     begun = time.monotonic()
     assert host.stop() == 0
     assert time.monotonic() - begun < 5
-    caller.communicate(timeout=10)
+    caller.communicate(timeout=PATIENCE)
     assert caller.returncode in (13, 16)
     server.behave()
     host.start()
@@ -251,7 +246,7 @@ def what_was_fetched_is_not_fetched_again(world):
     caller = host.begin("update", "--wait")
     host.wait_state(("downloading",), progress=6 << 20)
     host.kill()
-    caller.communicate(timeout=10)
+    caller.communicate(timeout=PATIENCE)
     server.behave()
     host.start()
     result = host.cli("update", "--wait")

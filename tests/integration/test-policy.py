@@ -238,10 +238,7 @@ def the_policy_immediately_reboots_after_the_grace_period(world):
     host.configure(reboot="Policy=immediately\nGracePeriod=1s")
     host.start()
     assert host.cli("update", "--wait").status == 0
-    end = time.monotonic() + 10
-    while time.monotonic() < end and host.status()["state"] != "rebooting":
-        time.sleep(0.1)
-    assert host.status()["state"] == "rebooting"
+    host.wait_state(("rebooting",))
 
 
 @test
@@ -260,10 +257,7 @@ def the_policy_window_waits_for_its_window(world):
     assert host.status()["reboot_at"] == at
     host.configure(reboot="Policy=window\nGracePeriod=1s\nWindows=00:00-24:00")
     host.restart()
-    end = time.monotonic() + 10
-    while time.monotonic() < end and host.status()["state"] != "rebooting":
-        time.sleep(0.1)
-    assert host.status()["state"] == "rebooting"
+    host.wait_state(("rebooting",))
 
 
 if __name__ == "__main__":

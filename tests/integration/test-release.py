@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from harness.repository import bascule_image
+from harness.patience import PATIENCE
 from harness.tap import run, test
 
 
@@ -150,7 +151,7 @@ print(json.dumps(bad))
     finally:
         with open(published.folder + ".stop", "wb"):
             pass
-    bad = json.loads(asking.communicate(timeout=60)[0])
+    bad = json.loads(asking.communicate(timeout=PATIENCE)[0])
     assert bad == [], bad
     assert host.cli("plan", "--json").json["version"] == "5"
 

@@ -4,17 +4,10 @@
 import os
 import signal
 import socket
-import time
 
 from harness import servers
+from harness.patience import PATIENCE, wait_until
 from harness.tap import need_root, run, test
-
-
-def _wait_for(what, seconds=20):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
 
 
 def _slow_host(world):
@@ -44,7 +37,7 @@ def basculed_needs_no_network(world):
     assert result.status == 0, result.err
     host.assert_installed(two)
     assert host.fingerprint() == before
-    _wait_for(lambda: not host.fetch_processes())
+    wait_until(lambda: not host.fetch_processes())
 
 
 def _child(host, role):
@@ -86,7 +79,7 @@ def what_apply_holds(world):
     assert set(writable) <= {0, 1, 2, 3, 5} and writable[3].startswith("socket:"), writable
     assert writable[0] == "/dev/null", writable
     server.behave()
-    assert update.wait(60) == 0
+    assert update.wait(PATIENCE) == 0
     host.assert_installed(two)
 
 
@@ -97,8 +90,8 @@ def fetch_goes_when_basculed_is_killed(world):
     host.wait_state(("downloading",), progress=1)
     assert host.fetch_processes()
     host.kill()
-    update.communicate(timeout=30)
-    _wait_for(lambda: not host.fetch_processes())
+    update.communicate(timeout=PATIENCE)
+    wait_until(lambda: not host.fetch_processes())
     host.assert_not_bootable(two)
 
 
@@ -110,8 +103,8 @@ def fetch_goes_when_an_update_is_cancelled(world):
     for pid in host.fetch_processes():
         os.kill(pid, signal.SIGSTOP)  # it will not end by itself
     assert host.cli("cancel").status == 0
-    assert update.wait(30) == 13
-    _wait_for(lambda: not host.fetch_processes())
+    assert update.wait(PATIENCE) == 13
+    wait_until(lambda: not host.fetch_processes())
     server.behave()
     assert host.cli("update", "--wait").status == 0
     host.assert_installed(two)
@@ -128,7 +121,7 @@ def a_service_that_does_not_start_can_be_cancelled(world):
         update = host.begin("update", "--wait")
         host.wait_state(("checking",))
         assert host.cli("cancel").status == 0
-        assert update.wait(30) == 13
+        assert update.wait(PATIENCE) == 13
     host.assert_not_bootable(two)
 
 
@@ -140,7 +133,7 @@ def a_fetch_that_dies_is_reported_and_another_goes_on(world):
     before = host.fingerprint()
     for pid in host.fetch_processes():
         os.kill(pid, signal.SIGKILL)
-    _, err = update.communicate(timeout=60)
+    _, err = update.communicate(timeout=PATIENCE)
     assert update.returncode == 1 and "journalctl" in err, (update.returncode, err)
     host.assert_not_bootable(two)
     assert host.fingerprint() == before

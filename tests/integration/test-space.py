@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from harness import servers
+from harness.patience import PATIENCE
 from harness.tap import need_root, run, test
 
 
@@ -121,7 +122,7 @@ def _fill_while_it_downloads(world, folder, **places):
     caller = host.begin("update", "--wait")
     host.wait_state(("downloading",), progress=1)
     _fill(folder + "/filler")
-    _, err = caller.communicate(timeout=60)
+    _, err = caller.communicate(timeout=PATIENCE)
     assert caller.returncode in (0, 7), (caller.returncode, err)
     assert host.fingerprint() == before and host.process.poll() is None
     if caller.returncode == 7:

@@ -6,6 +6,7 @@ import os
 import shutil
 
 from harness import servers
+from harness.patience import PATIENCE
 from harness.tap import run, test
 
 
@@ -134,7 +135,7 @@ def bytes_changed_after_they_were_proved_are_caught(world):
     assert host.read("root-b", 4096) == two.root[:4096], "the first group is not there yet"
     host.write("root-b", b"?")
     server.behave()
-    _, err = update.communicate(timeout=60)
+    _, err = update.communicate(timeout=PATIENCE)
     assert update.returncode == 10 and "read back" in err, (update.returncode, err)
     host.assert_not_bootable(two)
     assert host.status()["other_state"] == "empty"

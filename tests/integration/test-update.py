@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+from harness.patience import wait_until
 from harness.tap import run, test
 
 
@@ -85,10 +86,7 @@ def update_with_reboot_reboots(world):
     one, two = world.image("1"), world.image("2")
     host = world.host(one, world.nginx(world.repository(one, two)).url).start()
     assert host.cli("update", "--wait", "--reboot").status == 0
-    end = time.monotonic() + 10
-    while not os.path.exists(host.reboots) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert os.path.exists(host.reboots), "no reboot was asked for"
+    wait_until(lambda: os.path.exists(host.reboots), "no reboot was asked for")
 
 
 @test
@@ -352,20 +350,17 @@ def configuration_is_shown_and_read_again(world):
     assert "[Update]" in host.cli("config", "show").out
     host.configure(update="Automatic=no")
     host.process.send_signal(1)
-    end = time.monotonic() + 5
-    while host.status()["automatic"] and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not host.status()["automatic"]
+    wait_until(lambda: not host.status()["automatic"], "the configuration is not read again")
     # A mistake leaves the old configuration in force, and the log names file and line.
     host.configure(update="Automatik=yes")
     host.process.send_signal(1)
-    time.sleep(0.3)
+    wait_until(lambda: "Automatic" in host.log(), host.log)
     assert host.status()["state"] == "idle"
     asked = subprocess.run(["busctl", "--address=" + world.bus_address, "call", "io.bascule.Engine1",
                             "/io/bascule/Engine1", "io.bascule.Engine1", "Reload"], capture_output=True, text=True,
                            check=False)
     assert asked.returncode != 0 and "engine.conf" in asked.stderr, asked.stderr
-    assert "engine.conf" in host.log() and "Automatic" in host.log(), host.log()
+    assert "engine.conf" in host.log(), host.log()
 
 
 @test

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from .images import BLOCK
+from .patience import PATIENCE, wait_until
 
 MIB = 1 << 20
 TYPES = {
@@ -133,10 +134,8 @@ class Host:
                 ["systemd-socket-activate", "--accept", "--setenv=ASAN_OPTIONS=detect_leaks=0", "--listen",
                  self.fetch_socket, self.world.program("update-engine/basculed"), "--role=fetch"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while not os.path.exists(self.fetch_socket):
-            assert time.monotonic() < end and self.fetch.poll() is None, self.log()
-            time.sleep(0.02)
+        wait_until(lambda: os.path.exists(self.fetch_socket) or self.fetch.poll() is not None, self.log)
+        assert self.fetch.poll() is None, self.log()
 
     def fetch_processes(self):
         """Of the service, as process ids: those that have not ended."""
@@ -164,8 +163,8 @@ class Host:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=20):
-        end = time.monotonic() + seconds
+    def wait_ready(self):
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError("basculed ended with %d:\n%s" % (self.process.returncode, self.log()))
@@ -180,7 +179,7 @@ class Host:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -221,7 +220,7 @@ class Host:
         return subprocess.Popen([self.world.program("update-engine/bascule"), *arguments], env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
-    def cli(self, *arguments, timeout=90):
+    def cli(self, *arguments, timeout=PATIENCE):
         process = self.begin(*arguments)
         try:
             process.stdout, process.stderr = process.communicate(timeout=timeout)
@@ -234,9 +233,9 @@ class Host:
     def status(self):
         return self.cli("status", "--json").json
 
-    def wait_state(self, wanted, seconds=30, progress=0):
+    def wait_state(self, wanted, progress=0):
         """Until the daemon is in one of these states (and has that many bytes done)."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             status = self.status()
             if status["state"] in wanted and status["progress"]["done_bytes"] >= progress:

@@ -10,6 +10,8 @@ import threading
 import time
 import urllib.parse
 
+from .patience import PATIENCE
+
 NGINX_CONFIG = """
 daemon off;
 master_process off;
@@ -37,8 +39,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for_port(port, seconds=10):
-    end = time.monotonic() + seconds
+def wait_for_port(port):
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
