@@ -63,3 +63,8 @@ bool http_etag_is_valid(const char *text)
                         return false;
         return true;
 }
+
+bool http_etag_is_settled(int64_t modified, int64_t date)
+{
+        return modified < 0 || (date >= 0 && modified < INT64_MAX - 2 && date >= modified + 2);
+}

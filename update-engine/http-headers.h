@@ -15,3 +15,9 @@ bool http_header_value(const char *line, size_t size, const char *name, char *re
 /* An entity tag as it stands in ETag and If-None-Match (section 8.8.3), strong or weak. */
 #define HTTP_ETAG_MAX 128 /* with its NUL; longer ones are not remembered */
 bool http_etag_is_valid(const char *text);
+
+/* Whether a tag can tell the file from its next version. Servers make tags of the time of the last change in
+ * whole seconds and the size: what changed in the second in which it was sent may change once more and keep
+ * its tag (section 8.8.2.2). Times in seconds since 1970 as the answer gives them, negative for none; an
+ * answer without Last-Modified is taken to come from a server that makes tags otherwise. */
+bool http_etag_is_settled(int64_t modified, int64_t date);

@@ -48,6 +48,7 @@ typedef struct Transfer {
         bool has_range, is_begun, is_encoded;
         const char *unless;               /* tag of the file that is known; "" or NULL: none */
         char etag[HTTP_ETAG_MAX];         /* of the answer; "": none */
+        int64_t modified, date;           /* of the answer; -1: not told */
         int result;                       /* why a callback stopped the transfer */
         uint64_t window_ms, window_bytes; /* of the rate check */
 } Transfer;
@@ -73,6 +74,7 @@ static size_t on_header(char *data, size_t one _unused_, size_t size, void *user
         if (size >= 5 && strncasecmp(data, "HTTP/", 5) == 0) { /* also the answer to a redirect */
                 transfer->has_range = transfer->is_encoded = false;
                 transfer->etag[0] = '\0';
+                transfer->modified = transfer->date = -1;
         }
         if (http_header_value(data, size, "content-range:", value, sizeof(value)))
                 transfer->has_range = http_parse_content_range(value, &transfer->range_first, &last) == 0;
@@ -81,6 +83,10 @@ static size_t on_header(char *data, size_t one _unused_, size_t size, void *user
         if (http_header_value(data, size, "etag:", value, sizeof(value)))
                 (void)snprintf(transfer->etag, sizeof(transfer->etag), "%s",
                                 http_etag_is_valid(value) ? value : "");
+        if (http_header_value(data, size, "last-modified:", value, sizeof(value)))
+                transfer->modified = curl_getdate(value, NULL);
+        if (http_header_value(data, size, "date:", value, sizeof(value)))
+                transfer->date = curl_getdate(value, NULL);
         return size;
 }
 
@@ -391,7 +397,8 @@ int http_get_unless(HttpClient *client, const char *path, const char *etag, Buff
         Transfer transfer = { .buffer = ret, .fd = -1, .unless = etag };
         int r = get(client, path, &transfer, false, error);
         if (r == 0)
-                memcpy(ret_etag, transfer.etag, HTTP_ETAG_MAX);
+                (void)snprintf(ret_etag, HTTP_ETAG_MAX, "%s",
+                                http_etag_is_settled(transfer.modified, transfer.date) ? transfer.etag : "");
         return r;
 }
 

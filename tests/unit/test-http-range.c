@@ -56,4 +56,15 @@ TEST(knows_entity_tags)
         CHECK(http_etag_is_valid(longest));
 }
 
+TEST(a_tag_of_what_changed_just_now_is_not_believed)
+{
+        CHECK(http_etag_is_settled(-1, -1)); /* a tag of the content, maybe */
+        CHECK(!http_etag_is_settled(1000, -1));
+        CHECK(!http_etag_is_settled(1000, 1000));
+        CHECK(!http_etag_is_settled(1000, 1001));
+        CHECK(!http_etag_is_settled(1000, 900));
+        CHECK(http_etag_is_settled(1000, 1002));
+        CHECK(!http_etag_is_settled(INT64_MAX, INT64_MAX));
+}
+
 TEST_MAIN
