@@ -146,3 +146,10 @@ int scratch_file_open(const char *path, int *ret_fd, Error *error)
         *ret_fd = fd;
         return 0;
 }
+
+char *scratch_path(const char *name)
+{
+        const char *base = getenv("TMPDIR");
+
+        return path_join(base && base[0] == '/' ? base : "/var/tmp", name);
+}

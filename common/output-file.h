@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A file that is long in the making: written without a name where the filesystem has that, else under another
- * one beside its place, which it takes in one step when it is whole. Until then readers find what was there
- * before. */
+/* A file that is long in the making: written without a name where the filesystem has that, else under
+ * another one beside its place, which it takes in one step when it is whole. Until then readers find what
+ * was there before. */
 
 #include "error.h"
 
@@ -27,3 +27,7 @@ void output_file_done(OutputFile *file);
 
 /* A nameless file, open for reading and writing, beside `path`. */
 int scratch_file_open(const char *path, int *ret_fd, Error *error);
+
+/* "$TMPDIR/NAME", or "/var/tmp/NAME": where large things are made that nobody keeps (file-hierarchy(7); /tmp
+ * is often memory). The caller's; NULL when out of memory. */
+char *scratch_path(const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
+#include "output-file.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -45,12 +46,10 @@ static int fetch(Build *build, int log_fd, Error *error)
         return lock_fetch(build->lock, &options, &fetched, error);
 }
 
-/* Beside mmdebstrap's own folder, since in a user namespace it may not look into a home folder. */
+/* Not in the cache, since in a user namespace it may not look into a home folder. */
 static int make_folder(char **ret, Error *error)
 {
-        const char *base = getenv("TMPDIR");
-        _cleanup_free_ char *folder =
-                        path_join(base && base[0] == '/' ? base : "/tmp", "bascule-packages-XXXXXX");
+        _cleanup_free_ char *folder = scratch_path("bascule-packages-XXXXXX");
 
         if (!folder)
                 return error_oom(error);

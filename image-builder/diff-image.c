@@ -49,9 +49,7 @@ static int open_folder(DiffImage *image, const char *folder, Error *error)
 
 static int rebuild(DiffImage *image, const char *payload_path, Error *error)
 {
-        const char *folder = getenv("TMPDIR");
-        _cleanup_free_ char *scratch =
-                        path_join(folder && folder[0] == '/' ? folder : "/var/tmp", "bascule-diff");
+        _cleanup_free_ char *scratch = scratch_path("bascule-diff");
         _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
 
         if (!scratch)

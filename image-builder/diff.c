@@ -2,6 +2,7 @@
 #include "diff.h"
 
 #include "file.h"
+#include "output-file.h"
 #include "payload-make.h"
 
 #include <fcntl.h>
@@ -70,10 +71,7 @@ static void put_published(json_t *download, const Manifest *old, const Manifest 
 
 static int put_made(json_t *download, const DiffImage *old, const DiffImage *new, Error *error)
 {
-        const char *base = getenv("TMPDIR");
-        _cleanup_free_ char *folder = string_format("%s/bascule-diff-XXXXXX",
-                                            base && base[0] == '/' ? base : "/var/tmp"),
-                            *path = NULL;
+        _cleanup_free_ char *folder = scratch_path("bascule-diff-XXXXXX"), *path = NULL;
         const PayloadInputs inputs = { .target_fd = new->fd,
                 .sources = { { old->fd, 0, old->size_bytes }, { -1, 0, 0 }, { -1, 0, 0 } },
                 .level = PAYLOAD_LEVEL_DEFAULT };

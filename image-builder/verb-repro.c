@@ -2,6 +2,7 @@
 #include "cache.h"
 #include "file.h"
 #include "options.h"
+#include "output-file.h"
 #include "repro.h"
 #include "strv.h"
 #include "verbs.h"
@@ -159,9 +160,7 @@ static int run_build(const Work *work, const Run *run, Error *error)
 static int prepare(Work *work, Error *error)
 {
         const Arguments *arguments = work->arguments;
-        const char *base = getenv("TMPDIR");
-        _cleanup_free_ char *folder =
-                        path_join(base && base[0] == '/' ? base : "/tmp", "bascule-repro-XXXXXX");
+        _cleanup_free_ char *folder = scratch_path("bascule-repro-XXXXXX");
 
         work->recipe = realpath(arguments->recipe, NULL);
         if (!work->recipe)
