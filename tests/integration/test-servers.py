@@ -57,24 +57,18 @@ def _timestamp_answers(server):
         return [line.split('" ')[1].split()[0] for line in log if "timestamp.json" in line]
 
 
-def _change_timestamp(repository, seconds_ago):
-    """Of a file that was changed just now the server's tag is not believed: it may change again in the same second."""
-    then = time.time() - seconds_ago
-    os.utime(repository.folder + "/metadata/timestamp.json", (then, then))
-
-
 @test
 def a_timestamp_that_did_not_change_is_not_sent_again(world):
     one, two = world.image("1"), world.image("2")
     repository = world.repository(one)
-    _change_timestamp(repository, 3600)
+    repository.date_timestamp(3600)
     server = world.nginx(repository)
     host = world.host(one, server.url).start()
     for _ in range(3):
         assert host.cli("check").status == 0
     assert _timestamp_answers(server) == ["200", "304", "304"], _timestamp_answers(server)
     repository.release(two)
-    _change_timestamp(repository, 1800)
+    repository.date_timestamp(1800)
     assert "2" in host.cli("check").out
     assert _timestamp_answers(server)[3:] == ["200"], _timestamp_answers(server)
     host.restart()
@@ -85,7 +79,7 @@ def a_timestamp_that_did_not_change_is_not_sent_again(world):
         file.write(b"0000")
     assert "2" in host.cli("check").out
     assert _timestamp_answers(server)[5:] == ["200"], _timestamp_answers(server)
-    _change_timestamp(repository, -3600)  # as if it were changed while it is sent
+    repository.date_timestamp(-3600)  # as if it were changed while it is sent
     for _ in range(2):
         assert "2" in host.cli("check").out
     assert _timestamp_answers(server)[6:] == ["200", "200"], _timestamp_answers(server)
