@@ -5,20 +5,19 @@
 #include "strv.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 
 #define OS_RELEASE_MAX (64 * KIB)
 #define PACKAGE_LIST_MAX (16 * MIB)
-#define INPUTS_MAX 4
 #define PRODUCTS_MAX 3
 
 /* What a PaperInput borrows from. */
 typedef struct Materials {
-        char *list, *os_release, *recipe_copy, *lock_name;
+        char *list, *os_release;
         char **request;
         PaperPackage *packages;
-        PaperFile products[PRODUCTS_MAX], inputs[INPUTS_MAX];
+        PaperFile products[PRODUCTS_MAX], *inputs;
+        char **input_names;
         PaperInput input;
 } Materials;
 
@@ -26,9 +25,9 @@ static void materials_done(Materials *materials)
 {
         free(materials->list);
         free(materials->os_release);
-        free(materials->recipe_copy);
-        free(materials->lock_name);
         strv_free(materials->request);
+        strv_free(materials->input_names);
+        free(materials->inputs);
         free(materials->packages);
 }
 
@@ -120,39 +119,57 @@ static int hash_file(const char *path, PaperFile *ret, Error *error)
         return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
-/* The recipe, its lock, and what the kernel image and the ESP are made of beside packages. */
+static int add_name(Materials *materials, const char *name, PaperFile **ret, Error *error)
+{
+        size_t count = materials->input.input_count;
+        PaperFile *grown = reallocarray(materials->inputs, count + 1, sizeof(*grown));
+
+        if (!grown)
+                return error_oom(error);
+        materials->inputs = grown;
+        materials->input.inputs = grown;
+        if (strv_append(&materials->input_names, name) < 0)
+                return error_oom(error);
+        grown[count] = (PaperFile){ .name = materials->input_names[count] };
+        materials->input.input_count++;
+        *ret = &grown[count];
+        return 0;
+}
+
+static int add_file(Materials *materials, const char *path, const char *name, Error *error)
+{
+        PaperFile *file = NULL;
+        int r = add_name(materials, name, &file, error);
+
+        return r < 0 ? r : hash_file(path, file, error);
+}
+
+/* A file beside the recipe, called by its path from there. */
+static int add_neighbour(Build *build, Materials *materials, const char *path, Error *error)
+{
+        const char *slash = strrchr(build->recipe->path, '/');
+
+        return path ? add_file(materials, path, path + (slash + 1 - build->recipe->path), error)
+                    : error_oom(error);
+}
+
+/* The recipe, its profiles and lock, and what the kernel image and the ESP are made of beside packages. */
 static int add_inputs(Build *build, Materials *materials, Error *error)
 {
-        _cleanup_free_ char *path = lock_path(build->recipe);
-        struct {
-                const char *path, *name;
-        } files[INPUTS_MAX];
-        size_t count = 0;
-        int r = 0;
+        const Recipe *recipe = build->recipe;
+        _cleanup_free_ char *path = lock_path(recipe);
+        int r = add_neighbour(build, materials, recipe->path, error);
 
-        materials->recipe_copy = strdup(build->recipe->path);
-        if (!path || !materials->recipe_copy)
-                return error_oom(error);
-        materials->lock_name = string_format("%s.lock", basename(materials->recipe_copy));
-        if (!materials->lock_name)
-                return error_oom(error);
-        files[count].path = build->recipe->path;
-        files[count++].name = basename(materials->recipe_copy);
-        if (build->lock) {
-                files[count].path = path;
-                files[count++].name = materials->lock_name;
+        for (char **name = recipe->profiles; r >= 0 && name && *name; name++) {
+                _cleanup_free_ char *profile = recipe_profile_path(recipe, *name);
+
+                r = add_neighbour(build, materials, profile, error);
         }
-        files[count].path = STUB_PATH;
-        files[count++].name = "linuxx64.efi.stub";
-        files[count].path = BOOT_LOADER_PATH;
-        files[count++].name = "systemd-bootx64.efi";
-        for (size_t i = 0; r >= 0 && i < count; i++) {
-                materials->inputs[i].name = files[i].name;
-                r = hash_file(files[i].path, &materials->inputs[i], error);
-        }
-        materials->input.inputs = materials->inputs;
-        materials->input.input_count = count;
-        return r;
+        if (r >= 0 && build->lock)
+                r = add_neighbour(build, materials, path, error);
+        if (r >= 0)
+                r = add_file(materials, STUB_PATH, "linuxx64.efi.stub", error);
+        return r < 0 ? r : add_file(materials, BOOT_LOADER_PATH, "systemd-bootx64.efi", error);
 }
 
 static int add_products(Build *build, Materials *materials, Error *error)

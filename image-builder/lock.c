@@ -82,7 +82,14 @@ uint64_t lock_size_bytes(const Lock *lock)
 
 char *lock_path(const Recipe *recipe)
 {
-        return string_format("%s.lock", recipe->path);
+        _cleanup_buffer_ Buffer path = BUFFER_WITH_CAP(1 * MIB);
+        int r = buffer_append_string(&path, recipe->path);
+
+        for (char **name = recipe->profiles; r >= 0 && name && *name; name++)
+                r = buffer_printf(&path, "%c%s", name == recipe->profiles ? '.' : '+', *name);
+        if (r >= 0)
+                r = buffer_append_string(&path, ".lock");
+        return r < 0 ? NULL : buffer_take(&path, NULL);
 }
 
 /* ---- what was asked for ---- */
@@ -124,6 +131,8 @@ int lock_make_request(const Recipe *recipe, char ***ret)
         int r = add_line(&request, "Architecture", recipe->architecture);
 
         if (r >= 0)
+                r = add_joined(&request, "Profiles", recipe->profiles);
+        if (r >= 0)
                 r = add_joined(&request, "Suites", recipe->suites);
         if (r >= 0)
                 r = add_joined(&request, "Areas", recipe->areas);
@@ -151,12 +160,26 @@ static const char *first_missing(char *const *these, char *const *those)
         return NULL;
 }
 
+/* "--profile one --profile other RECIPE" */
+static char *name_recipe(const Recipe *recipe)
+{
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(1 * MIB);
+        int r = 0;
+
+        for (char **name = recipe->profiles; r >= 0 && name && *name; name++)
+                r = buffer_printf(&text, "--profile %s ", *name);
+        if (r >= 0)
+                r = buffer_append_string(&text, recipe->path);
+        return r < 0 ? NULL : buffer_take(&text, NULL);
+}
+
 int lock_check_request(const Lock *lock, const Recipe *recipe, Error *error)
 {
         _cleanup_strv_ char **request = NULL;
+        _cleanup_free_ char *named = name_recipe(recipe);
         const char *added, *removed;
 
-        if (lock_make_request(recipe, &request) < 0)
+        if (!named || lock_make_request(recipe, &request) < 0)
                 return error_oom(error);
         added = first_missing(request, lock->request);
         removed = first_missing(lock->request, request);
@@ -166,5 +189,5 @@ int lock_check_request(const Lock *lock, const Recipe *recipe, Error *error)
                         "the lock is stale: the recipe %s %s, and the lock was made %s it; renew it with "
                         "\"bascule-image lock --update %s\"",
                         added ? "has" : "has no", added ? added : removed, added ? "without" : "with",
-                        recipe->path);
+                        named);
 }

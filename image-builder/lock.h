@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Which packages an image is made of, to the byte: RECIPE.lock beside a recipe. It is made once, by apt's
+/* Which packages an image is made of, to the byte: RECIPE.lock beside a recipe, or RECIPE.PROFILES.lock for
+ * the recipe with profiles. It is made once, by apt's
  * own solver (lock_resolve()), kept under version control with the recipe, and from then on a build installs
  * exactly what it names. Nothing of it is believed but the hashes: packages may come from any mirror or
  * folder.
@@ -65,7 +66,7 @@ void lock_sort(Lock *lock);
 /* The newest time of all sources. */
 int64_t lock_time(const Lock *lock);
 uint64_t lock_size_bytes(const Lock *lock);
-/* "RECIPE.lock", newly allocated; NULL when out of memory. */
+/* "RECIPE.lock", or with profiles "RECIPE.one+other.lock"; newly allocated, NULL when out of memory. */
 char *lock_path(const Recipe *recipe);
 
 /* What the choice of packages depends on. -ENOMEM. */

@@ -50,7 +50,8 @@ Recipe *recipe_free(Recipe *recipe)
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
                 recipe->removed_globs, recipe->allowed_secrets, recipe->modules, recipe->command_line,
                 recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,
-                recipe->formats, recipe->repositories, recipe->fallback_mirrors, recipe->budget_layouts };
+                recipe->formats, recipe->repositories, recipe->fallback_mirrors, recipe->budget_layouts,
+                recipe->profiles };
 
         for (size_t i = 0; i < ELEMENTS(strings); i++)
                 free(strings[i]);
@@ -144,9 +145,9 @@ static int apply_setting(Recipe *recipe, const char *setting, Error *error)
         return ini_parse("--set", text, strlen(text), recipe_keys, recipe, error);
 }
 
-static int load_into(
-                Recipe *recipe, const char *path, char *const *settings, const char *version, Error *error)
+static int load_into(Recipe *recipe, const char *path, const RecipeOptions *options, Error *error)
 {
+        char *const *setting = options->settings;
         int r;
 
         if (set_defaults(recipe) < 0)
@@ -158,12 +159,14 @@ static int load_into(
         r = recipe_read_file(recipe, recipe->path, error);
         if (r >= 0)
                 r = read_dropins(recipe, error);
-        for (; r >= 0 && settings && *settings; settings++)
-                r = apply_setting(recipe, *settings, error);
+        if (r >= 0)
+                r = recipe_read_profiles(recipe, options->profiles, error);
+        for (; r >= 0 && setting && *setting; setting++)
+                r = apply_setting(recipe, *setting, error);
         if (r < 0)
                 return r;
-        if (version) {
-                char *copy = strdup(version);
+        if (options->version) {
+                char *copy = strdup(options->version);
 
                 if (!copy)
                         return error_oom(error);
@@ -174,14 +177,15 @@ static int load_into(
         return r < 0 ? error_prefix(error, r, "%s", path) : 0;
 }
 
-int recipe_load(const char *path, char *const *settings, const char *version, Recipe **ret, Error *error)
+int recipe_load(const char *path, const RecipeOptions *options, Recipe **ret, Error *error)
 {
+        static const RecipeOptions none = { 0 };
         Recipe *recipe = calloc(1, sizeof(*recipe));
         int r;
 
         if (!recipe)
                 return error_oom(error);
-        r = load_into(recipe, path, settings, version, error);
+        r = load_into(recipe, path, options ? options : &none, error);
         if (r < 0) {
                 recipe_free(recipe);
                 return r;

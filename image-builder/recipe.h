@@ -2,7 +2,8 @@
 #pragma once
 
 /* What to build: an INI file (bascule-recipe(5)), the files it includes, and the drop-ins (*.conf) in the
- * folder RECIPE.d beside it. Everything is checked when it is read, so that a mistake is told with its file
+ * folder RECIPE.d beside it, and then the profiles that were asked for, NAME.conf in the folder
+ * RECIPE.profiles. Everything is checked when it is read, so that a mistake is told with its file
  * and line before anything is downloaded; what depends on the packages (users, units) is told by the step
  * that needs it.
  *
@@ -37,7 +38,8 @@ typedef struct RecipeUser {
 } RecipeUser;
 
 typedef struct Recipe {
-        char *path; /* of the recipe's own file */
+        char *path;      /* of the recipe's own file */
+        char **profiles; /* names, in the order in which they were read; NULL: none */
 
         /* [Image] */
         char *image_id, *version, *architecture, *hostname;
@@ -92,9 +94,16 @@ typedef struct Recipe {
         unsigned include_depth;
 } Recipe;
 
-/* Reads and checks a recipe. `settings` (may be NULL) are Section.Key=VALUE strings that are read last, as
- * if they stood in one more drop-in; `version` (may be NULL) replaces that of the recipe. ERROR_CONFIG. */
-int recipe_load(const char *path, char *const *settings, const char *version, Recipe **ret, Error *error);
+/* What is asked for beside the recipe. Nothing is owned, and all may be NULL. */
+typedef struct RecipeOptions {
+        char *const *profiles; /* names; read in this order, each once */
+        char *const *settings; /* Section.Key=VALUE, read last, as if they stood in one more drop-in */
+        const char *version;   /* instead of the recipe's */
+} RecipeOptions;
+
+/* Reads and checks a recipe. `options` may be NULL. ERROR_CONFIG; a profile that is not there, or that
+ * cannot be the name of one, is ERROR_CONFIG with the nearest that is. */
+int recipe_load(const char *path, const RecipeOptions *options, Recipe **ret, Error *error);
 Recipe *recipe_free(Recipe *recipe);
 DEFINE_CLEANUP(Recipe *, recipe_free)
 #define _cleanup_recipe_ _cleanup_(recipe_freep)
@@ -113,5 +122,9 @@ bool recipe_wants_format(const Recipe *recipe, const char *format);
 int recipe_check(Recipe *recipe, Error *error);
 /* Reads one more file, for Include=. */
 int recipe_read_file(Recipe *recipe, const char *path, Error *error);
+
+/* recipe-profiles.c: the file of a profile, newly allocated, NULL when out of memory; and reading them. */
+char *recipe_profile_path(const Recipe *recipe, const char *name);
+int recipe_read_profiles(Recipe *recipe, char *const *names, Error *error);
 
 extern const IniKey recipe_keys[];

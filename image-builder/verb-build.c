@@ -98,7 +98,7 @@ static void print_text(const BuildResult *result, const char *output)
 typedef struct Arguments {
         BuildOptions build;
         const char *version;
-        char **settings;
+        char **settings, **profiles;
         bool json;
 } Arguments;
 
@@ -106,7 +106,11 @@ static int run(const char *recipe_path, const Arguments *arguments, Error *error
 {
         _cleanup_recipe_ Recipe *recipe = NULL;
         BuildResult result = { 0 };
-        int r = recipe_load(recipe_path, arguments->settings, arguments->version, &recipe, error);
+        int r = recipe_load(recipe_path,
+                        &(RecipeOptions){ .profiles = arguments->profiles,
+                                        .settings = arguments->settings,
+                                        .version = arguments->version },
+                        &recipe, error);
 
         if (r >= 0)
                 r = build(recipe, &arguments->build, &result, error);
@@ -127,6 +131,7 @@ int verb_build(int argc, char **argv)
                 { "output", 'o', OPTION_STRING, &a.build.output, "DIR", "Put the images into this folder" },
                 { "version", 0, OPTION_STRING, &a.version, "VERSION",
                                 "Version of the image, instead of the recipe's" },
+                { "profile", 0, OPTION_LIST, &a.profiles, "NAME", "Read this profile of the recipe" },
                 { "set", 's', OPTION_LIST, &a.settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "mirror", 'm', OPTION_STRING, &a.build.mirror, "URL", "Package mirror, instead of apt's" },
                 { "locked", 0, OPTION_FLAG, &a.build.must_be_locked, NULL,
@@ -166,6 +171,7 @@ int verb_build(int argc, char **argv)
                 r = error_set(&error, ERROR_USAGE, EINVAL, "--locked and --no-lock exclude each other");
         if (r == 0)
                 r = run(arguments[0], &a, &error);
+        a.profiles = strv_free(a.profiles);
         a.settings = strv_free(a.settings);
         return program_exit(PROGRAM_NAME, r, &error, a.json);
 }

@@ -13,7 +13,7 @@
 
 typedef struct Arguments {
         const char *mirror, *cache;
-        char **settings;
+        char **settings, **profiles;
         bool update, dry_run, fetch, json;
 } Arguments;
 
@@ -212,7 +212,9 @@ static int run(const char *recipe_path, const Arguments *arguments, Error *error
 {
         _cleanup_recipe_ Recipe *recipe = NULL;
         Work work = { .arguments = arguments, .log_fd = -1 };
-        int r = recipe_load(recipe_path, arguments->settings, NULL, &recipe, error);
+        int r = recipe_load(recipe_path,
+                        &(RecipeOptions){ .profiles = arguments->profiles, .settings = arguments->settings },
+                        &recipe, error);
 
         if (r < 0)
                 return r;
@@ -231,6 +233,7 @@ int verb_lock(int argc, char **argv)
                                 "Show what would change, and write nothing" },
                 { "fetch", 0, OPTION_FLAG, &a.fetch, NULL,
                                 "Bring all packages into the cache, so that a build needs no network" },
+                { "profile", 0, OPTION_LIST, &a.profiles, "NAME", "Read this profile of the recipe" },
                 { "set", 's', OPTION_LIST, &a.settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "mirror", 'm', OPTION_STRING, &a.mirror, "URL", "Package mirror, instead of apt's" },
                 { "cache", 0, OPTION_STRING, &a.cache, "DIR", "Keep packages here (~/.cache/bascule)" },
@@ -245,6 +248,7 @@ int verb_lock(int argc, char **argv)
 
         if (r == 0)
                 r = run(arguments[0], &a, &error);
+        a.profiles = strv_free(a.profiles);
         a.settings = strv_free(a.settings);
         return program_exit(PROGRAM_NAME, r, &error, a.json);
 }

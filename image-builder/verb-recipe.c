@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-static int run(const char *what, const char *path, char *const *settings, const char *version, Error *error)
+static int run(const char *what, const char *path, const RecipeOptions *options, Error *error)
 {
         _cleanup_recipe_ Recipe *recipe = NULL;
         _cleanup_free_ char *text = NULL;
-        int r = recipe_load(path, settings, version, &recipe, error);
+        int r = recipe_load(path, options, &recipe, error);
 
         if (r < 0)
                 return r;
@@ -28,10 +28,11 @@ static int run(const char *what, const char *path, char *const *settings, const 
 
 int verb_recipe(int argc, char **argv)
 {
-        _cleanup_strv_ char **settings = NULL;
+        _cleanup_strv_ char **settings = NULL, **profiles = NULL;
         const char *version = NULL;
         bool json = false;
         const Option options[] = {
+                { "profile", 0, OPTION_LIST, &profiles, "NAME", "Read this profile of the recipe" },
                 { "set", 's', OPTION_LIST, &settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "version", 0, OPTION_STRING, &version, "VERSION", "Version instead of the recipe's" },
                 { "json", 0, OPTION_FLAG, &json, NULL, "Report an error as JSON" },
@@ -47,6 +48,10 @@ int verb_recipe(int argc, char **argv)
                 r = error_set(&error, ERROR_USAGE, EINVAL,
                                 "\"recipe\" takes \"check RECIPE\" or \"show RECIPE\"");
         if (r == 0)
-                r = run(arguments[0], arguments[1], settings, version, &error);
+                r = run(arguments[0], arguments[1],
+                                &(RecipeOptions){ .profiles = profiles,
+                                                .settings = settings,
+                                                .version = version },
+                                &error);
         return program_exit(PROGRAM_NAME, r, &error, json);
 }

@@ -16,7 +16,7 @@
 
 typedef struct Arguments {
         const char *recipe, *version, *mirror, *cache, *engine_root, *against;
-        char **settings;
+        char **settings, **profiles;
         bool keep, json;
 } Arguments;
 
@@ -76,6 +76,8 @@ static int make_command(const Work *work, const Run *run, const char *cache, cha
                 r = add_option(&argv, "--mirror", arguments->mirror);
         if (r >= 0)
                 r = add_option(&argv, "--engine-root", work->engine_root);
+        for (char **profile = arguments->profiles; r >= 0 && profile && *profile; profile++)
+                r = add_option(&argv, "--profile", *profile);
         for (char **setting = arguments->settings; r >= 0 && setting && *setting; setting++)
                 r = add_option(&argv, "--set", *setting);
         if (r >= 0)
@@ -281,6 +283,7 @@ int verb_repro(int argc, char **argv)
                 { "keep", 0, OPTION_FLAG, &a.keep, NULL, "Leave both builds for a look" },
                 { "version", 0, OPTION_STRING, &a.version, "VERSION",
                                 "Version of the image, instead of the recipe's" },
+                { "profile", 0, OPTION_LIST, &a.profiles, "NAME", "Read this profile of the recipe" },
                 { "set", 's', OPTION_LIST, &a.settings, "SECTION.KEY=VALUE", "Read this after the recipe" },
                 { "mirror", 'm', OPTION_STRING, &a.mirror, "URL", "Package mirror, instead of apt's" },
                 { "cache", 0, OPTION_STRING, &a.cache, "DIR", "Take packages of the lock from here" },
@@ -300,6 +303,7 @@ int verb_repro(int argc, char **argv)
                 a.recipe = arguments[0];
                 r = run(&a, &error);
         }
+        a.profiles = strv_free(a.profiles);
         a.settings = strv_free(a.settings);
         return program_exit(PROGRAM_NAME, r, &error, a.json && r != -EILSEQ);
 }

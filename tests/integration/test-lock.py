@@ -156,6 +156,41 @@ def a_stale_lock_is_refused(world):
     assert os.listdir(scene.folder + "/out") == []
 
 
+def _profile(scene, name, text):
+    os.makedirs(scene.recipe + ".profiles", exist_ok=True)
+    with open("%s.profiles/%s.conf" % (scene.recipe, name), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+@test
+def each_profile_has_a_lock_of_its_own(world):
+    scene = Scene(world)
+    _profile(scene, "debug", "[Packages]\nInstall=bystander\n")
+    _profile(scene, "quiet", "[Kernel]\nCommandLine=quiet\n")
+    plain = scene.make()
+    scene.run("lock", "--profile", "debug")
+    with open(scene.recipe + ".debug.lock", encoding="ascii") as file:
+        debug = json.load(file)
+    assert {package["name"] for package in debug["packages"]} - {package["name"] for package in plain["packages"]} == {
+        "bystander"}, debug["packages"]
+    assert "Profiles=debug" in debug["request"] and scene.read() == plain, debug["request"]
+    # Two make a third, and none stands for another, even if it names the same packages.
+    scene.run("build", "--locked", "-o", scene.folder + "/out", "--profile", "debug", "--profile", "quiet", status=5,
+              says="there is no %s.debug+quiet.lock" % scene.recipe)
+    for name, profile, says in (("debug+quiet", ("--profile", "debug", "--profile", "quiet"),
+                                 "the recipe has Profiles=debug quiet, and the lock was made without it"),
+                                ("quiet", ("--profile", "quiet"), "lock --update --profile quiet " + scene.recipe)):
+        shutil.copy(scene.recipe + (".debug" if "debug" in name else "") + ".lock", "%s.%s.lock" % (scene.recipe, name))
+        scene.run("build", "-o", scene.folder + "/out", *profile, status=5, says=says)
+    shutil.copy(scene.recipe + ".debug.lock", scene.lock)
+    scene.run("lock", "--fetch", status=5, says="the lock is stale: the recipe has no ")
+    scene.run("lock", "--profile", "debgu", status=3, says='there is no profile "debgu", did you mean "debug"?')
+    scene.run("build", "-o", scene.folder + "/out", "--profile", "../x", status=3, says='there is no profile "../x"')
+    shown = subprocess.run([world.program("image-builder/bascule-image"), "recipe", "show", scene.recipe, "--profile", "quiet"],
+                           capture_output=True, text=True, check=True).stdout
+    assert "CommandLine=quiet\n" in shown, shown
+
+
 @test
 def a_full_cache_needs_no_network(world):
     scene = Scene(world)

@@ -39,7 +39,7 @@ static const char *refusal(const char *text)
 
         error = (Error){ 0 };
         put("r.conf", text);
-        return recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error) < 0 ? error.message : "";
+        return recipe_load(in_folder("r.conf"), NULL, &recipe, &error) < 0 ? error.message : "";
 }
 
 #define CHECK_REFUSED(text, part)                                                                           \
@@ -55,7 +55,7 @@ TEST(the_least_recipe_gets_defaults)
         Error error = { 0 };
 
         put("r.conf", LEAST);
-        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error));
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &recipe, &error));
         CHECK_STR(recipe->image_id, "small");
         CHECK_STR(recipe->version, "1");
         CHECK_STR(recipe->architecture, "x86-64");
@@ -117,7 +117,7 @@ static const char *over_budget(const char *text, uint64_t root, uint64_t uki)
 
         error = (Error){ 0 };
         put("r.conf", text);
-        if (recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error) < 0)
+        if (recipe_load(in_folder("r.conf"), NULL, &recipe, &error) < 0)
                 return error.message;
         return budget_check(recipe, root, uki, "x 1 B", &error) < 0 ? error.message : "";
 }
@@ -157,7 +157,8 @@ TEST(includes_dropins_and_settings_come_in_this_order)
         put("r.conf.d/readme", "not read");
         CHECK_OK(strv_append(&settings, "Packages.Install=five"));
         CHECK_OK(strv_append(&settings, "Image.Hostname=set"));
-        CHECK_OK(recipe_load(in_folder("r.conf"), settings, "7.1", &recipe, &error));
+        CHECK_OK(recipe_load(in_folder("r.conf"), &(RecipeOptions){ .settings = settings, .version = "7.1" },
+                        &recipe, &error));
         CHECK_EQ(strv_length(recipe->packages), 5);
         CHECK_STR(recipe->packages[0], "one");
         CHECK_STR(recipe->packages[2], "three");
@@ -179,7 +180,7 @@ TEST(users_and_files_are_read)
                         "keys.pub\n"
                         "PasswordHash=root $6$x$y\n[Content]\nFile=keys.pub:/etc/keys:0600:ada\nLink=/a:b\n"
                         "Directory=/srv/x:0750:root:adm\n[Image]\nEpoch=2026-01-31\n");
-        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &recipe, &error));
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &recipe, &error));
         CHECK_EQ(recipe->user_count, 2);
         CHECK_EQ(recipe->users[0].uid, 1200);
         CHECK(recipe->users[0].subordinate_ids);
@@ -194,6 +195,69 @@ TEST(users_and_files_are_read)
         CHECK_EQ(recipe->epoch, 1769817600);
 }
 
+/* What is said of the recipe with a profile; "" when it is there. */
+static const char *with_profile(char *name)
+{
+        static Error error;
+        _cleanup_recipe_ Recipe *recipe = NULL;
+        char *names[] = { name, NULL };
+
+        error = (Error){ 0 };
+        return recipe_load(in_folder("r.conf"), &(RecipeOptions){ .profiles = names }, &recipe, &error) < 0
+                               ? error.message
+                               : "";
+}
+
+TEST(profiles_come_after_dropins_in_the_order_asked_for)
+{
+        _cleanup_recipe_ Recipe *recipe = NULL, *other = NULL;
+        char debug[] = "debug", big[] = "big", *profiles[] = { debug, big, debug, NULL };
+        char setting[] = "Image.Hostname=set", *settings[] = { setting, NULL };
+        Error error = { 0 };
+
+        put("r.conf", LEAST "Install=one\n[Image]\nHostname=own\n");
+        (void)mkdir(in_folder("r.conf.d"), 0755);
+        (void)mkdir(in_folder("r.conf.profiles"), 0755);
+        put("r.conf.d/10-a.conf", "[Packages]\nInstall=two\n[Kernel]\nCommandLine=quiet\n");
+        put("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n[Kernel]\nCommandLine=\n"
+                                          "[Image]\nHostname=debug\n[Disk]\nSlotSize=2G\n");
+        put("r.conf.profiles/big.conf", "[Packages]\nInstall=four\n[Disk]\nSlotSize=4G\n");
+        CHECK_OK(recipe_load(in_folder("r.conf"),
+                        &(RecipeOptions){ .profiles = profiles, .settings = settings }, &recipe, &error));
+        CHECK_EQ(strv_length(recipe->packages), 4); /* a profile that is named twice is read once */
+        CHECK_STR(recipe->packages[2], "three");
+        CHECK_STR(recipe->packages[3], "four");
+        CHECK_EQ(strv_length(recipe->command_line), 0);
+        CHECK_EQ(recipe->slot_size_bytes, 4 * GIB);
+        CHECK_STR(recipe->hostname, "set");
+        CHECK_EQ(strv_length(recipe->profiles), 2);
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &other, &error));
+        CHECK_EQ(strv_length(other->packages), 2); /* nobody asked for one */
+        CHECK_EQ(strv_length(other->profiles), 0);
+        (void)tree_remove(AT_FDCWD, in_folder("r.conf.d"));
+        (void)tree_remove(AT_FDCWD, in_folder("r.conf.profiles"));
+}
+
+TEST(a_profile_that_is_not_there_is_told_with_a_suggestion)
+{
+        char wrong[] = "debgu", far[] = "zzzzzzzz", above[] = "../r", empty[] = "", dotted[] = "debug.conf",
+             good[] = "debug";
+
+        put("r.conf", LEAST);
+        CHECK(strstr(with_profile(good), "the recipe has none; they would be files NAME.conf in "));
+        (void)mkdir(in_folder("r.conf.profiles"), 0755);
+        put("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n");
+        put("r.conf.profiles/big.conf", "[Disk]\nSlotSiz=4G\n");
+        CHECK_STR(with_profile(good), "");
+        CHECK_STR(with_profile(wrong), "there is no profile \"debgu\", did you mean \"debug\"?");
+        CHECK_STR(with_profile(far), "there is no profile \"zzzzzzzz\"; there are big, debug");
+        CHECK(strstr(with_profile(above), "there is no profile \"../r\""));
+        CHECK(strstr(with_profile(empty), "there is no profile \"\""));
+        CHECK(strstr(with_profile(dotted), "there is no profile \"debug.conf\""));
+        CHECK(strstr(with_profile(strcpy(good, "big")), "r.conf.profiles/big.conf:2: unknown key"));
+        (void)tree_remove(AT_FDCWD, in_folder("r.conf.profiles"));
+}
+
 TEST(a_shown_recipe_means_the_same)
 {
         _cleanup_recipe_ Recipe *first = NULL, *second = NULL;
@@ -205,10 +269,10 @@ TEST(a_shown_recipe_means_the_same)
                             "keys.pub\n[Kernel]\n"
                             "CommandLine=quiet "
                             "panic=5\n[Content]\nFile=keys.pub:/etc/keys\nRemove=usr/share/x*\n");
-        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, NULL, &first, &error));
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &first, &error));
         CHECK_OK(recipe_format(first, &shown));
         put("shown.conf", shown);
-        CHECK_OK(recipe_load(in_folder("shown.conf"), NULL, NULL, &second, &error));
+        CHECK_OK(recipe_load(in_folder("shown.conf"), NULL, &second, &error));
         CHECK_OK(recipe_format(second, &again));
         CHECK_STR(shown, again);
         (void)tree_remove(AT_FDCWD, folder);
