@@ -90,13 +90,15 @@ static void name_biggest(const Build *build, char text[static BIGGEST_MAX])
         const Composition *composition = &build->composition;
         _cleanup_free_ const ComposePackage **order = calloc(composition->package_count + 1, sizeof(*order));
         char one[SIZE_TEXT_MAX];
+        size_t count = 0;
 
         text[0] = 0;
         for (size_t i = 0; order && i < composition->package_count; i++)
-                order[i] = &composition->packages[i];
-        if (order)
-                qsort(order, composition->package_count, sizeof(*order), by_size);
-        for (size_t i = 0; order && i < MIN_OF(composition->package_count, (size_t)RESERVE_NAMES); i++) {
+                if (!composition->packages[i].is_removed)
+                        order[count++] = &composition->packages[i];
+        if (count > 0)
+                qsort(order, count, sizeof(*order), by_size);
+        for (size_t i = 0; i < MIN_OF(count, (size_t)RESERVE_NAMES); i++) {
                 size_t used = strlen(text);
 
                 (void)snprintf(text + used, BIGGEST_MAX - used, "%s%s %s", i > 0 ? ", " : "", order[i]->name,
@@ -183,9 +185,12 @@ static int write_package_list(const Build *build, const CacheEntry *entry, Error
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < composition->package_count; i++)
-                r = buffer_printf(&text, "%s %s %s %s %s\n", composition->packages[i].name,
-                                composition->packages[i].version, composition->packages[i].architecture,
-                                composition->packages[i].source, composition->packages[i].source_version);
+                if (!composition->packages[i].is_removed)
+                        r = buffer_printf(&text, "%s %s %s %s %s\n", composition->packages[i].name,
+                                        composition->packages[i].version,
+                                        composition->packages[i].architecture,
+                                        composition->packages[i].source,
+                                        composition->packages[i].source_version);
         return r < 0 ? error_oom(error) : build_entry_write(entry, "packages", text.data, text.size, error);
 }
 

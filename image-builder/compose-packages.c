@@ -108,19 +108,39 @@ int compose_parse_packages(const char *status, ComposePackage **ret, size_t *ret
         return 0;
 }
 
-int compose_drop_stand_in(Tree *tree, Error *error)
+/* The stanza of a package, which begins with its name; NULL when there is none. */
+static char *find_stanza(char *status, const char *name)
+{
+        size_t length = strlen(name);
+
+        for (char *line = status; (line = strstr(line, "Package: ")); line += 9)
+                if ((line == status || line[-1] == '\n') && strncmp(line + 9, name, length) == 0 &&
+                                line[9 + length] == '\n')
+                        return line;
+        return NULL;
+}
+
+int compose_drop_package(Tree *tree, const char *name, Error *error)
 {
         _cleanup_free_ char *status = NULL;
-        char *stanza, *end;
+        char *stanza;
         size_t size;
+        bool is_changed = false;
 
         if (tree_read_file(tree, STATUS_PATH, STATUS_MAX, &status, &size) < 0)
                 return 0;
-        stanza = strstr(status, "Package: " COMPOSE_STAND_IN "\n");
-        if (!stanza)
-                return 0;
-        end = strstr(stanza, "\n\n");
-        end = end ? end + 2 : status + size;
-        memmove(stanza, end, strlen(end) + 1);
-        return tree_make_text(tree, STATUS_PATH, status, 0644, error);
+        /* There is one for each architecture. */
+        while ((stanza = find_stanza(status, name))) {
+                char *end = strstr(stanza, "\n\n");
+
+                end = end ? end + 2 : stanza + strlen(stanza);
+                memmove(stanza, end, strlen(end) + 1);
+                is_changed = true;
+        }
+        return is_changed ? tree_make_text(tree, STATUS_PATH, status, 0644, error) : 0;
+}
+
+int compose_drop_stand_in(Tree *tree, Error *error)
+{
+        return compose_drop_package(tree, COMPOSE_STAND_IN, error);
 }

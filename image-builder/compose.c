@@ -3,6 +3,9 @@
 
 #include "engine-files.h"
 #include "file.h"
+#include "removal.h"
+#include "root-modules.h"
+#include "strv.h"
 #include "tar.h"
 #include "tree-users.h"
 
@@ -97,16 +100,43 @@ static int mark_updated(Tree *tree, Error *error)
         return tree_make_text(tree, "etc/.updated", "", 0644, error);
 }
 
-static int finish_tree(Tree *tree, const ComposeOptions *options, Error *error)
+static int remove_from(Removal *removal, const TreeKernel *kernel, const Recipe *recipe, Error *error)
 {
-        const Recipe *recipe = options->recipe;
+        int r = removal_drop_packages(removal, recipe->removed_packages, error);
+
+        for (char **glob = recipe->removed_globs; r >= 0 && glob && *glob; glob++)
+                r = removal_drop_glob(removal, *glob, error);
+        if (r >= 0)
+                r = root_modules_keep(removal, kernel, recipe, error);
+        if (r >= 0)
+                r = root_modules_refresh(removal, kernel, recipe, error);
+        return r < 0 ? r : removal_finish(removal, recipe, error);
+}
+
+static int remove_content(Composition *composition, const Recipe *recipe, Error *error)
+{
+        _cleanup_(removal_done) Removal removal = { 0 };
+        int r;
+
+        if (!recipe->removed_packages && !recipe->removed_globs && !recipe->root_modules)
+                return 0;
+        r = removal_begin(&removal, composition->tree, error);
+        if (r >= 0)
+                r = remove_from(&removal, &composition->kernel, recipe, error);
+        for (size_t i = 0; i < composition->package_count; i++)
+                composition->packages[i].is_removed =
+                                strv_contains(recipe->removed_packages, composition->packages[i].name);
+        return r;
+}
+
+static int finish_tree(Composition *composition, const ComposeOptions *options, Error *error)
+{
+        Tree *tree = composition->tree;
+
         int r = tree_normalise_shadow(tree, error);
 
-        for (char **glob = recipe->removed_globs; r >= 0 && glob && *glob; glob++) {
-                r = tree_drop_glob(tree, *glob);
-                if (r < 0)
-                        return error_set(error, ERROR_CONFIG, -r, "Remove=%s: %s", *glob, strerror(-r));
-        }
+        if (r >= 0)
+                r = remove_content(composition, options->recipe, error);
         if (r >= 0)
                 r = mount_tmp(tree, error);
         if (r >= 0)
@@ -135,7 +165,7 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
         if (r >= 0)
                 r = identify(tree, options->recipe, &composition->os_release, error);
         if (r >= 0)
-                r = finish_tree(tree, options, error);
+                r = finish_tree(composition, options, error);
         return r < 0 ? r
                      : normalise_tree(tree,
                                        &(NormaliseOptions){ .epoch = options->epoch,
@@ -203,6 +233,10 @@ static int key_of_content(CacheKey *key, const Recipe *recipe, Error *error)
                 cache_key_add_text(key, "group", node->group);
         }
         cache_key_add_list(key, "removed", recipe->removed_globs);
+        cache_key_add_list(key, "removed-package", recipe->removed_packages);
+        cache_key_add_list(key, "root-module", recipe->root_modules);
+        if (recipe->removed_globs || recipe->removed_packages || recipe->root_modules)
+                cache_key_add_list(key, "initrd-module", recipe->modules); /* those must stay */
         cache_key_add_list(key, "secret", recipe->allowed_secrets);
         return r;
 }

@@ -20,6 +20,7 @@ typedef struct ComposePackage {
         char *name, *version, *architecture;
         char *source, *source_version; /* of the source package that it was built from */
         uint64_t installed_bytes;      /* as the package says */
+        bool is_removed;               /* by the recipe, once it was installed: not in the image */
 } ComposePackage;
 
 typedef struct Composition {
@@ -53,6 +54,8 @@ void compose_free_packages(ComposePackage *packages, size_t count);
         "Architecture: all\nVersion: 1\nProvides: linux-initramfs-tool\n"                                   \
         "Description: no initrd is made while packages are configured\n\n"
 int compose_drop_stand_in(Tree *tree, Error *error);
+/* Drops the stanzas of a package from dpkg's status file; 0 also when there is none. */
+int compose_drop_package(Tree *tree, const char *name, Error *error);
 
 /* Accounts, the recipe's files, services, the engine's settings. */
 int compose_add_recipe(Tree *tree, const Recipe *recipe, Error *error);

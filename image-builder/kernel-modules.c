@@ -121,6 +121,16 @@ int kernel_modules_read(Tree *tree, const TreeKernel *kernel, KernelModules **re
         return 0;
 }
 
+size_t kernel_modules_count(const KernelModules *modules)
+{
+        return modules->count;
+}
+
+KernelModule *kernel_modules_at(KernelModules *modules, size_t number)
+{
+        return &modules->items[number];
+}
+
 static KernelModule *find_name(KernelModules *modules, const char *name)
 {
         for (size_t i = 0; i < modules->count; i++)

@@ -21,6 +21,10 @@ typedef struct KernelModule {
         bool is_listed;     /* for whoever walks */
 } KernelModule;
 
+size_t kernel_modules_count(const KernelModules *modules);
+/* By number, in the order of modules.dep. */
+KernelModule *kernel_modules_at(KernelModules *modules, size_t number);
+
 /* The module of a name. NULL when there is none. */
 KernelModule *kernel_modules_find(KernelModules *modules, const char *name);
 /* The modules that have a name as an alias without wildcards, counted from 0. NULL after the last. */

@@ -65,6 +65,7 @@ static void put_content(Writer *writer, const Recipe *recipe)
                                         node->mode, or_empty(node->owner), or_empty(node->group));
         }
         put_words(writer, "Remove", recipe->removed_globs);
+        put_words(writer, "RemovePackages", recipe->removed_packages);
         put_words(writer, "AllowSecret", recipe->allowed_secrets);
 }
 
@@ -119,6 +120,7 @@ static void put_system(Writer *writer, const Recipe *recipe)
         section(writer, "Kernel");
         put(writer, "Package", recipe->kernel_package);
         put_words(writer, "Modules", recipe->modules);
+        put_words(writer, "RootModules", recipe->root_modules);
         put_words(writer, "CommandLine", recipe->command_line);
         section(writer, "Users");
         put_words(writer, "Group", recipe->groups);

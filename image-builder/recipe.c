@@ -48,7 +48,7 @@ Recipe *recipe_free(Recipe *recipe)
                 recipe->trusted_root, recipe->secure_boot_key, recipe->secure_boot_certificate,
                 recipe->secure_boot_enroll, recipe->pcr_key };
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
-                recipe->removed_globs, recipe->allowed_secrets, recipe->modules, recipe->command_line,
+                recipe->removed_globs, recipe->removed_packages, recipe->allowed_secrets, recipe->modules, recipe->root_modules, recipe->command_line,
                 recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,
                 recipe->formats, recipe->repositories, recipe->fallback_mirrors, recipe->budget_layouts,
                 recipe->profiles };

@@ -57,11 +57,12 @@ typedef struct Recipe {
         RecipeFile *files, *trees;
         RecipeNode *nodes;
         size_t file_count, tree_count, node_count;
-        char **removed_globs, **allowed_secrets;
+        char **removed_globs, **removed_packages, **allowed_secrets;
 
         /* [Kernel] */
         char *kernel_package; /* NULL: none; the tree must then have one */
         char **modules;       /* of the initrd, each with what it depends on */
+        char **root_modules;  /* of the root, or patterns of them (root-modules.h); NULL: all */
         char **command_line;
 
         /* [Users] */
