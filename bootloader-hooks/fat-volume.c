@@ -73,9 +73,14 @@ static int check_kind(const uint8_t *boot, FatVolume *volume)
 
 int fat_volume_open(int fd, FatVolume *ret)
 {
+        return fat_volume_open_at(fd, 0, ret);
+}
+
+int fat_volume_open_at(int fd, uint64_t offset_bytes, FatVolume *ret)
+{
         _cleanup_fat_volume_ FatVolume volume = { .fd = fd };
         uint8_t boot[BOOT_SECTOR_SIZE];
-        int r = pread_full(fd, boot, sizeof(boot), 0);
+        int r = pread_full(fd, boot, sizeof(boot), offset_bytes);
 
         if (r < 0)
                 return r;
@@ -86,6 +91,9 @@ int fat_volume_open(int fd, FatVolume *ret)
                 r = check_kind(boot, &volume);
         if (r < 0)
                 return r;
+        volume.table_offset_bytes += offset_bytes;
+        volume.root_offset_bytes += offset_bytes;
+        volume.data_offset_bytes += offset_bytes;
         volume.table = malloc(volume.table_used_bytes);
         if (!volume.table)
                 return -ENOMEM;

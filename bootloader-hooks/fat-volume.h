@@ -15,7 +15,7 @@ typedef struct FatVolume {
         bool is_fat32;
         unsigned sector_size_bytes, cluster_size_bytes;
         unsigned table_count;
-        uint64_t table_offset_bytes, table_size_bytes; /* of one copy */
+        uint64_t table_offset_bytes, table_size_bytes; /* of one copy; offsets are in the file */
         uint64_t root_offset_bytes;                    /* FAT16 */
         uint32_t root_slots;                           /* FAT16 */
         uint32_t root_cluster;                         /* FAT32 */
@@ -27,6 +27,8 @@ typedef struct FatVolume {
 
 /* -EOPNOTSUPP for what is no FAT16 or FAT32, or too large; -EBADMSG for one that contradicts itself. */
 int fat_volume_open(int fd, FatVolume *ret);
+/* A volume that begins somewhere within a file, such as the image of a disk. */
+int fat_volume_open_at(int fd, uint64_t offset_bytes, FatVolume *ret);
 void fat_volume_done(FatVolume *volume);
 #define _cleanup_fat_volume_ _cleanup_(fat_volume_done)
 
@@ -46,7 +48,7 @@ typedef struct FatEntry {
         bool is_folder;
         uint32_t first_cluster; /* 0: none */
         uint32_t size_bytes;
-        uint64_t slots[FAT_SLOTS_MAX]; /* their offsets on the volume; the last is the one that counts */
+        uint64_t slots[FAT_SLOTS_MAX]; /* their offsets in the file; the last is the one that counts */
         unsigned slot_count;
 } FatEntry;
 

@@ -16,6 +16,10 @@ int main(int argc, char **argv)
                                 verb_inspect },
                 { "diff", "OLD NEW", "Show what changed between two images or releases", verb_diff },
                 { "size", "IMAGE", "Show what takes the room in an image", verb_size },
+                { "test", "IMAGE",
+                                "Boot an image in a virtual machine, and try it, its update and the way "
+                                "back",
+                                verb_test },
                 { "payload", "make|apply|inspect FILE", "Make, apply or explain a payload of an image",
                                 verb_payload },
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",

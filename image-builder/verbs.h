@@ -19,5 +19,6 @@ int verb_release(int argc, char **argv);
 int verb_repro(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_size(int argc, char **argv);
+int verb_test(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_withdraw(int argc, char **argv);
