@@ -23,10 +23,20 @@ import os, subprocess, sys, time
 plot, arguments = sys.argv[0].rsplit("-", 1)[1], " ".join(sys.argv[1:])
 def say(text):
     os.write(1, text if isinstance(text, bytes) else text.encode())
-def rename(old, new):
+def mtool(program, *names):
     number = int(arguments.split("file=/proc/self/fd/")[2].split()[0])
-    subprocess.run(["mren", "-i", "/proc/self/fd/%d@@1M" % number, "::/EFI/Linux/" + old, "::/EFI/Linux/" + new],
+    subprocess.run([program, "-i", "/proc/self/fd/%d@@1M" % number, *["::/EFI/Linux/" + name for name in names]],
                    pass_fds=[number], check=True, env={"MTOOLS_SKIP_CHECK": "1", "PATH": "/usr/bin"})
+def bless(release):
+    mtool("mren", release + "+3.efi", release + "+2-1.efi")
+    mtool("mren", release + "+2-1.efi", release + ".efi")
+def update():
+    command = arguments.split("10.0.2.100:80-cmd:")[1].split(" -device")[0].split()
+    question = b"GET /metadata/timestamp.json HTTP/1.1\r\n\r\n"
+    answer = subprocess.run(command, input=question, check=True, stdout=subprocess.PIPE).stdout
+    if answer.endswith(b"signed, as it were"):
+        mtool("mcopy", "host_0.9.efi", "host_1.0+3.efi")
+        bless("host_1.0")
 with open(os.path.dirname(sys.argv[0]) + "/pids", "a") as file:
     file.write("%d %s\n" % (os.getpid(), arguments))
 if "-kernel" in sys.argv:
@@ -40,15 +50,19 @@ if plot == "dies":
     sys.stderr.write("first line\nqemu: the machine type is not to my liking\n")
     sys.exit(1)
 say("BdsDxe: starting Boot0002 \"disk\"\r\n[    0.000000] Linux version 6.1\r\n")
-rename("host_1.0+3.efi", "host_1.0+2-1.efi")
 if plot == "off":
     sys.exit(0)
+if plot in ("stuck", "restarts"):
+    mtool("mren", "host_1.0+3.efi", "host_1.0+2-1.efi")
 if plot == "stuck":
     say(b"</failure>\x1b[31m\xff\0]]>\r\n[    9.000000] Kernel panic - not syncing: \x1b[1m<no>\x07\r\n")
 elif plot == "restarts":
     say("BdsDxe: starting Boot0002 \"disk\"\r\n" * 4)
+elif "guestfwd" in arguments:
+    bless("host_0.9")
+    update()
 else:
-    rename("host_1.0+2-1.efi", "host_1.0.efi")
+    bless("host_1.0")
 time.sleep(60)
 '''
 
@@ -175,6 +189,29 @@ def a_qcow2_image_will_do(world):
     image = raw + ".qcow2"
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, image], check=True)
     assert Trial(world, "healthy", "--accelerator", "emulation", image=image).end(0)["passed"] == 2
+
+
+@test
+def an_update_is_followed_from_outside(world):
+    repository = world.new_folder("repository")
+    for folder in ("metadata", "targets/releases"):
+        os.makedirs(os.path.join(repository, folder))
+    with open(repository + "/metadata/timestamp.json", "w", encoding="ascii") as file:
+        file.write("signed, as it were")
+    options = ["--accelerator", "emulation", "--update-from", _image(world, "host_0.9+3.efi"), "--repo", repository]
+    missing = Trial(world, "healthy", *options)
+    assert "no release 1.0" in missing.end(2)["error"]["message"]
+    assert missing.cases()[0].get("errors") == "1"
+    os.makedirs(repository + "/targets/releases/1.0")
+    trial = Trial(world, "healthy", *options)
+    summary = trial.end(0)
+    _, cases = trial.cases()
+    assert (summary["version"], summary["updated-from"], summary["passed"], summary["skipped"]) == ("1.0", "0.9", 6, 1), summary
+    assert [name for name in cases if name.startswith("update ")] == [
+        "update boot", "update healthy", "update update", "update new release healthy", "update rollback"]
+    assert "--ssh-key" in cases["update rollback"].find("skipped").get("message")
+    same = Trial(world, "healthy", "--accelerator", "emulation", "--update-from", _image(world), "--repo", repository)
+    assert "both images are of version 1.0" in same.end(2)["error"]["message"]
 
 
 @test
