@@ -27,32 +27,31 @@ int budget_parse_layout(const char *text, BudgetLayout *ret, Error *error)
 }
 
 static int too_small(const char *what, const char *name, const char *needs, uint64_t needed, uint64_t have,
-                const char *biggest, Error *error)
+                const char *details, Error *error)
 {
         char need_text[SIZE_TEXT_MAX], have_text[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX];
 
         return error_set(error, ERROR_NO_SPACE, ENOSPC,
                         "the release does not fit %s%s: %s %s, which has %s, %s too little%s%s", what, name,
                         needs, size_format(needed, need_text), size_format(have, have_text),
-                        size_format(needed - have, missing), biggest ? "; the biggest packages are " : "",
-                        biggest ? biggest : "");
+                        size_format(needed - have, missing), details ? "; " : "", details ? details : "");
 }
 
 static int check_slot(const Recipe *recipe, const char *what, const char *name, uint64_t slot, uint64_t root,
-                const char *biggest, Error *error)
+                const char *details, Error *error)
 {
         if (slot >= recipe->reserve_bytes && root <= slot - recipe->reserve_bytes)
                 return 0;
         return too_small(what, name, "root image and reserve need a slot of", root + recipe->reserve_bytes,
-                        slot, biggest, error);
+                        slot, details, error);
 }
 
 int budget_check(const Recipe *recipe, uint64_t root_size_bytes, uint64_t uki_size_bytes,
-                const char *biggest, Error *error)
+                const char *details, Error *error)
 {
         uint64_t esp = raw_disk_esp_needs(uki_size_bytes);
         int r = check_slot(
-                        recipe, "SlotSize=", "", recipe->slot_size_bytes, root_size_bytes, biggest, error);
+                        recipe, "SlotSize=", "", recipe->slot_size_bytes, root_size_bytes, details, error);
 
         for (char **text = recipe->budget_layouts; r >= 0 && text && *text; text++) {
                 BudgetLayout layout;
@@ -60,7 +59,7 @@ int budget_check(const Recipe *recipe, uint64_t root_size_bytes, uint64_t uki_si
                 r = budget_parse_layout(*text, &layout, error);
                 if (r >= 0)
                         r = check_slot(recipe, "the layout ", layout.name, layout.slot_size_bytes,
-                                        root_size_bytes, biggest, error);
+                                        root_size_bytes, details, error);
                 if (r >= 0 && esp > layout.esp_size_bytes)
                         r = too_small("the layout ", layout.name,
                                         "two kernel images with the boot loader need an ESP of", esp,

@@ -16,6 +16,6 @@ typedef struct BudgetLayout {
 int budget_parse_layout(const char *text, BudgetLayout *ret, Error *error);
 
 /* -ENOSPC with ERROR_NO_SPACE names the layout, or SlotSize= with its reserve, and by how much it is too
- * small. `biggest` (may be NULL) names what takes most. */
+ * small. `details` (may be NULL) says what takes the room (size_report_summary()). */
 int budget_check(const Recipe *recipe, uint64_t root_size_bytes, uint64_t uki_size_bytes,
-                const char *biggest, Error *error);
+                const char *details, Error *error);

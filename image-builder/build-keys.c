@@ -80,7 +80,6 @@ int build_key(Build *build, BuildStep step, Error *error)
                 key_of_packages(build, key);
                 break;
         case BUILD_ROOT:
-                cache_key_add_number(key, "slot", build->recipe->slot_size_bytes); /* it must fit */
                 if (build->previous_fd >= 0)
                         cache_key_add(key, "previous", build->previous_sha256, SHA256_SIZE);
                 r = compose_key(key, &options, error);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "budget.h"
 #include "build.h"
 #include "erofs-reader.h"
 #include "erofs-writer.h"
@@ -10,8 +9,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-
-#define RESERVE_NAMES 5 /* packages named when the root does not fit */
 
 int build_entry_write(const CacheEntry *entry, const char *name, const void *data, size_t size, Error *error)
 {
@@ -74,65 +71,6 @@ int build_compose(Build *build, Error *error)
         return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-        const ComposePackage *left = *(ComposePackage *const *)a, *right = *(ComposePackage *const *)b;
-
-        if (left->installed_bytes != right->installed_bytes)
-                return left->installed_bytes < right->installed_bytes ? 1 : -1;
-        return strcmp(left->name, right->name);
-}
-
-#define BIGGEST_MAX 512
-
-static void name_biggest(const Build *build, char text[static BIGGEST_MAX])
-{
-        const Composition *composition = &build->composition;
-        _cleanup_free_ const ComposePackage **order = calloc(composition->package_count + 1, sizeof(*order));
-        char one[SIZE_TEXT_MAX];
-        size_t count = 0;
-
-        text[0] = 0;
-        for (size_t i = 0; order && i < composition->package_count; i++)
-                if (!composition->packages[i].is_removed)
-                        order[count++] = &composition->packages[i];
-        if (count > 0)
-                qsort(order, count, sizeof(*order), by_size);
-        for (size_t i = 0; i < MIN_OF(count, (size_t)RESERVE_NAMES); i++) {
-                size_t used = strlen(text);
-
-                (void)snprintf(text + used, BIGGEST_MAX - used, "%s%s %s", i > 0 ? ", " : "", order[i]->name,
-                                size_format(order[i]->installed_bytes, one));
-        }
-}
-
-static int too_large(const Build *build, uint64_t size, Error *error)
-{
-        char text[BIGGEST_MAX], have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX];
-        uint64_t slot = build->recipe->slot_size_bytes;
-
-        name_biggest(build, text);
-        return error_set(error, ERROR_NO_SPACE, ENOSPC,
-                        "the root image is too large by %s: it takes %s and SlotSize= is %s; the biggest "
-                        "packages are %s",
-                        size_format(size - slot, missing), size_format(size, want), size_format(slot, have),
-                        text);
-}
-
-int build_check_budget(Build *build, Error *error)
-{
-        char biggest[BIGGEST_MAX];
-        int r = budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, NULL, NULL);
-
-        if (r >= 0)
-                return 0;
-        r = build_compose(build, error);
-        if (r < 0)
-                return r;
-        name_biggest(build, biggest);
-        return budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, biggest, error);
-}
-
 static int on_progress(uint64_t done, void *data)
 {
         progress_update(data, done);
@@ -171,8 +109,6 @@ static int write_erofs(Build *build, const char *path, Error *error)
         if (r < 0)
                 return r;
         size = erofs_plan_size(plan);
-        if (size > build->recipe->slot_size_bytes)
-                return too_large(build, size, error);
         progress_begin(build->progress, build_step_name(BUILD_ROOT), size);
         r = open_new(path, &fd, error);
         return r < 0 ? r : erofs_write(plan, fd, on_progress, build->progress, error);
@@ -370,17 +306,6 @@ static int load_size(const CacheEntry *entry, const char *name, uint64_t *ret, E
                      : 0;
 }
 
-/* A root that was found in the cache may have been made for a larger slot. */
-static int check_slot(Build *build, uint64_t size, Error *error)
-{
-        int r;
-
-        if (size <= build->recipe->slot_size_bytes)
-                return 0;
-        r = build_compose(build, error);
-        return r < 0 ? r : too_large(build, size, error);
-}
-
 int build_load(Build *build, BuildStep step, Error *error)
 {
         const CacheEntry *entry = &build->entries[step];
@@ -393,7 +318,9 @@ int build_load(Build *build, BuildStep step, Error *error)
         case BUILD_ROOT:
                 r = load_size(entry, BUILD_ROOT_FILE, size, error);
                 build->root_size_bytes = *size;
-                return r < 0 ? r : check_slot(build, *size, error);
+                /* Told before more is made of it. */
+                return r < 0 || *size <= build->recipe->slot_size_bytes ? r
+                                                                        : build_check_budget(build, error);
         case BUILD_VERITY:
                 r = load_hash(entry, "root-hash", build->root_hash, error);
                 if (r >= 0)

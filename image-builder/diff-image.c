@@ -166,27 +166,49 @@ static int read_packages(DiffImage *image, Error *error)
         return r < 0 ? r : compose_parse_packages(text, &image->packages, &image->package_count, error);
 }
 
+static int read_image(DiffImage *image, const char *name, Error *error)
+{
+        int r = fd_size(image->fd, &image->size_bytes);
+
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read \"%s\": %s", name, strerror(-r));
+        r = erofs_open(image->fd, &image->erofs, error);
+        if (r >= 0)
+                r = erofs_walk(image->erofs, visit, image, error);
+        if (r < 0)
+                return error_prefix(error, r, "\"%s\"", name);
+        if (image->count > 0)
+                qsort(image->entries, image->count, sizeof(*image->entries), by_path);
+        r = read_packages(image, error);
+        return r < 0 ? error_prefix(error, r, "\"%s\"", name) : 0;
+}
+
 int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
                 Error *error)
 {
         _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED;
         int r = open_source(&image, name, repository, architecture, error);
 
+        if (r >= 0)
+                r = read_image(&image, name, error);
         if (r < 0)
                 return r;
-        r = fd_size(image.fd, &image.size_bytes);
+        *ret = image;
+        image = DIFF_IMAGE_CLOSED;
+        return 0;
+}
+
+int diff_image_open_fd(int fd, const char *name, DiffImage *ret, Error *error)
+{
+        _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED;
+        int r;
+
+        image.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (image.fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot read \"%s\": %s", name, strerror(errno));
+        r = read_image(&image, name, error);
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot read \"%s\": %s", name, strerror(-r));
-        r = erofs_open(image.fd, &image.erofs, error);
-        if (r >= 0)
-                r = erofs_walk(image.erofs, visit, &image, error);
-        if (r < 0)
-                return error_prefix(error, r, "\"%s\"", name);
-        if (image.count > 0)
-                qsort(image.entries, image.count, sizeof(*image.entries), by_path);
-        r = read_packages(&image, error);
-        if (r < 0)
-                return error_prefix(error, r, "\"%s\"", name);
+                return r;
         *ret = image;
         image = DIFF_IMAGE_CLOSED;
         return 0;

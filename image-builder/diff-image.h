@@ -31,6 +31,8 @@ typedef struct DiffImage {
  * which is made again of its full payload. */
 int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
                 Error *error);
+/* The same of an open root image, whose descriptor stays the caller's; `name` is for messages. */
+int diff_image_open_fd(int fd, const char *name, DiffImage *ret, Error *error);
 void diff_image_close(DiffImage *image);
 #define _cleanup_diff_image_ _cleanup_(diff_image_close)
 

@@ -33,5 +33,9 @@ void size_report_done(SizeReport *report);
  * when out of memory. */
 json_t *size_report_json(const SizeReport *report, size_t rows_max);
 
+/* For a message: the largest packages and files, and if there is a report from before (else NULL) which grew
+ * most or are new. What does not fit into `size` bytes is left out. -ENOMEM. */
+int size_report_summary(const SizeReport *now, const SizeReport *before, char *ret, size_t size);
+
 /* A treemap of the packages as SVG 1.1: areas are sizes. The same report gives the same picture. -ENOMEM. */
 int size_report_svg(const SizeReport *report, const char *title, Buffer *ret);

@@ -243,6 +243,10 @@ fails "a package that does not exist" 1 "Unable to locate package no-such-packag
 fails "a slot that is too small" 7 "the biggest packages are linux-image" --set Disk.SlotSize=64M --set Image.Hostname=other
 says "a slot that is too small for a root that is in the cache" 7 "the biggest packages are" \
         image_build "$work/recipe.conf" -o "$work/bad" --version 1.0 --set Disk.SlotSize=64M
+dd if=/dev/zero of="$work/large" bs=1M count=8 status=none
+says "a budget that is broken by what grew" 7 "/usr/share/large by 8.0 MiB" \
+        image_build "$work/recipe.conf" -o "$work/bad" --version 1.0 --set Disk.SlotSize=64M --previous "$work/one" \
+        --set "Content.File=$work/large:/usr/share/large"
 fails "an unknown kernel module" 3 "has no module \"virtio_blq\", did you mean \"virtio_blk\"?" --set Kernel.Modules=virtio_blq
 fails "an unknown unit" 3 "no-such.service" --set Services.Enable=no-such.service
 fails "a suite that the mirror does not have" 8 "does it have the suite nosuchsuite" --set Packages.Suites=nosuchsuite

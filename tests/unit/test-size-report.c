@@ -69,6 +69,34 @@ TEST(files_are_counted_once_and_belong_to_their_package)
         CHECK_STR(report.packages[2].name, "one");
 }
 
+TEST(a_summary_names_the_largest_and_what_grew)
+{
+        SizeRow old_packages[] = { { .name = (char *)"podman", .size_bytes = 30 * MIB },
+                { .name = (char *)"libc6", .size_bytes = 4 * MIB },
+                { .name = (char *)"gone", .size_bytes = 9 } };
+        SizeRow packages[] = { { .name = (char *)"podman", .size_bytes = 31 * MIB },
+                { .name = (char *)"libc6", .size_bytes = 3 * MIB },
+                { .name = (char *)"fresh", .size_bytes = 2 * MIB } };
+        SizeRow old_files[] = { { .name = (char *)"usr/bin/podman", .size_bytes = 30 * MIB } };
+        SizeRow files[] = { { .name = (char *)"usr/bin/podman", .size_bytes = 31 * MIB } };
+        const SizeReport before = {
+                .packages = old_packages, .package_count = 3, .files = old_files, .file_count = 1
+        };
+        const SizeReport now = { .packages = packages, .package_count = 3, .files = files, .file_count = 1 };
+        char text[400], small[60];
+
+        CHECK_OK(size_report_summary(&now, &before, text, sizeof(text)));
+        CHECK_STR(text, "the biggest packages are podman 31.0 MiB, libc6 3.0 MiB, fresh 2.0 MiB; the "
+                        "biggest files "
+                        "are /usr/bin/podman 31.0 MiB; since the previous image these packages grew: fresh "
+                        "by 2.0 "
+                        "MiB, podman by 1.0 MiB; and these files: /usr/bin/podman by 1.0 MiB");
+        CHECK_OK(size_report_summary(&now, NULL, text, sizeof(text)));
+        CHECK(!strstr(text, "grew"));
+        CHECK_OK(size_report_summary(&now, NULL, small, sizeof(small)));
+        CHECK_STR(small, "the biggest packages are podman 31.0 MiB, libc6 3.0 MiB");
+}
+
 TEST(a_picture_fills_its_space_without_a_gap)
 {
         static char names[5][4] = { "a", "b<", "c&", "d", "e" };

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "budget.h"
+#include "build.h"
+#include "size-report.h"
+
+#define DETAILS_MAX 768
+
+/* What takes the room in the image that was made, and what grew since the previous one, if there is one. */
+static int describe(const Build *build, char details[static DETAILS_MAX], Error *error)
+{
+        _cleanup_free_ char *path = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
+        _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED, previous = DIFF_IMAGE_CLOSED;
+        _cleanup_(size_report_done) SizeReport now = { 0 }, before = { 0 };
+        int r = path ? diff_image_open(path, NULL, NULL, &image, error) : error_oom(error);
+
+        if (r >= 0)
+                r = size_report_make(&image, &now, error);
+        if (r >= 0 && build->previous_fd >= 0) {
+                r = diff_image_open_fd(build->previous_fd, "the previous image", &previous, error);
+                if (r >= 0)
+                        r = size_report_make(&previous, &before, error);
+        }
+        if (r < 0)
+                return r;
+        return size_report_summary(&now, build->previous_fd >= 0 ? &before : NULL, details, DETAILS_MAX) < 0
+                               ? error_oom(error)
+                               : 0;
+}
+
+int build_check_budget(Build *build, Error *error)
+{
+        char details[DETAILS_MAX];
+        int r = budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, NULL, NULL);
+
+        if (r >= 0)
+                return 0;
+        r = describe(build, details, error);
+        return r < 0 ? r
+                     : budget_check(build->recipe, build->root_size_bytes, build->uki_size_bytes, details,
+                                       error);
+}
