@@ -9,6 +9,7 @@
 
 #define CONFIGURATION_MAX (4 * MIB)
 #define LOG_MAX (64 * MIB)
+#define STATUS_MAX (65 * MIB)
 #define LINE_MAX_SHOWN 400
 
 /* What of this machine's configuration is about reaching a server. */
@@ -69,11 +70,14 @@ static int write_exclusions(const char *folder, const Recipe *recipe, Error *err
         return r < 0 ? error_oom(error) : put(folder, "etc/apt/preferences.d/bascule", &text, error);
 }
 
-/* Nothing is installed but what stands for an initrd generator. */
-static int write_status(const char *folder, const Recipe *recipe, Error *error)
+/* What is installed, and what stands for an initrd generator. */
+static int write_status(const char *folder, const Recipe *recipe, const char *status, Error *error)
 {
-        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(CONFIGURATION_MAX);
-        int r = recipe->kernel_package ? buffer_append_string(&text, COMPOSE_STAND_IN_STANZA + 1) : 0;
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(STATUS_MAX);
+        int r = status ? buffer_append_string(&text, status) : 0;
+
+        if (r >= 0 && recipe->kernel_package)
+                r = buffer_append_string(&text, COMPOSE_STAND_IN_STANZA + (status ? 0 : 1));
 
         return r < 0 ? error_oom(error) : put(folder, "var/lib/dpkg/status", &text, error);
 }
@@ -120,8 +124,8 @@ static int write_configuration(const char *folder, const Recipe *recipe, Error *
         return r < 0 ? error_oom(error) : put(folder, "apt.conf", &text, error);
 }
 
-int apt_root_make(const Recipe *recipe, const AptSources *sources, const char *folder, AptRoot *ret,
-                Error *error)
+int apt_root_make(const Recipe *recipe, const char *status, const AptSources *sources, const char *folder,
+                AptRoot *ret, Error *error)
 {
         _cleanup_apt_root_ AptRoot root = { 0 };
         int r = make_folders(folder, error);
@@ -131,7 +135,7 @@ int apt_root_make(const Recipe *recipe, const AptSources *sources, const char *f
         if (r >= 0)
                 r = write_exclusions(folder, recipe, error);
         if (r >= 0)
-                r = write_status(folder, recipe, error);
+                r = write_status(folder, recipe, status, error);
         if (r >= 0)
                 r = write_configuration(folder, recipe, error);
         if (r < 0)

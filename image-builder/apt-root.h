@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A folder in which apt works as if on an empty machine: with the sources, the architecture and the
- * exclusions of a recipe and this machine's trusted keys, proxies and timeouts, but with nothing else of its
- * configuration. Nothing is installed there; it is for asking apt's solver. */
+/* A folder in which apt works as if on an empty machine, or one with the packages of a base: with the
+ * sources, the architecture and the exclusions of a recipe and this machine's trusted keys, proxies and
+ * timeouts, but with nothing else of its configuration. Nothing is installed there; it is for asking apt's
+ * solver. */
 
 #include "sources.h"
 
@@ -12,9 +13,10 @@ typedef struct AptRoot {
         char *environment; /* "APT_CONFIG=...": for ProcessOptions */
 } AptRoot;
 
-/* Fills `folder`, which must be there, empty, and an absolute path. */
-int apt_root_make(const Recipe *recipe, const AptSources *sources, const char *folder, AptRoot *ret,
-                Error *error);
+/* Fills `folder`, which must be there, empty, and an absolute path. `status` is dpkg's database; NULL:
+ * nothing is installed. */
+int apt_root_make(const Recipe *recipe, const char *status, const AptSources *sources, const char *folder,
+                AptRoot *ret, Error *error);
 void apt_root_done(AptRoot *root);
 #define _cleanup_apt_root_ _cleanup_(apt_root_done)
 

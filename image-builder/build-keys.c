@@ -4,7 +4,8 @@
 
 /* Steps whose result a step reads: their keys go into its own. */
 static const bool needs[BUILD_STEP_MAX][BUILD_STEP_MAX] = {
-        [BUILD_ROOT] = { [BUILD_PACKAGES] = true },
+        [BUILD_PACKAGES] = { [BUILD_BASE] = true },
+        [BUILD_ROOT] = { [BUILD_BASE] = true, [BUILD_PACKAGES] = true },
         [BUILD_VERITY] = { [BUILD_ROOT] = true },
         [BUILD_INITRD] = { [BUILD_ROOT] = true },
         [BUILD_UKI] = { [BUILD_ROOT] = true, [BUILD_VERITY] = true, [BUILD_INITRD] = true },
@@ -69,11 +70,15 @@ int build_key(Build *build, BuildStep step, Error *error)
         ComposeOptions options = build_compose_options(build);
         int r = 0;
 
+        if (step == BUILD_BASE) {
+                base_key(build->base, key);
+                return cache_key_finish(key, error);
+        }
         cache_key_begin(key, build_step_name(step));
         if (step != BUILD_PACKAGES)
                 cache_key_add_text(key, "tool", build->tool_hash);
         for (unsigned i = 0; i < BUILD_STEP_MAX; i++)
-                if (needs[step][i])
+                if (needs[step][i] && build_has_step(build, i))
                         cache_key_add_text(key, "needs", build->keys[i].text);
         switch (step) {
         case BUILD_PACKAGES:

@@ -7,8 +7,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* NULL when there is no base. */
+static const LockBase *find_base(const Build *build, LockBase *base)
+{
+        if (!build->base)
+                return NULL;
+        base->identity = base_identity(build->base);
+        return base;
+}
+
+int build_make_request(const Build *build, char ***ret)
+{
+        LockBase base = { 0 };
+
+        return lock_make_request(build->recipe, find_base(build, &base), ret);
+}
+
 int build_open_lock(Build *build, Error *error)
 {
+        LockBase base = { 0 };
         _cleanup_free_ char *path = lock_path(build->recipe);
         int r;
 
@@ -25,7 +42,7 @@ int build_open_lock(Build *build, Error *error)
         if (r == -ENOENT)
                 return 0;
         if (r >= 0)
-                r = lock_check_request(build->lock, build->recipe, error);
+                r = lock_check_request(build->lock, build->recipe, find_base(build, &base), error);
         if (r < 0)
                 return r;
         build->epoch = build->recipe->epoch ? (int64_t)build->recipe->epoch : lock_time(build->lock);
@@ -88,26 +105,72 @@ static int differs(const char *what, const char *name, Error *error)
                         name, what);
 }
 
-/* Both lists are in the same order. */
-int build_check_lock(const Build *build, Error *error)
+/* As it should be; NULL: it should not be there. */
+static const char *version_of(const LockPackage *locked, const ComposePackage *of_base)
+{
+        return locked ? locked->version : of_base ? of_base->version : NULL;
+}
+
+static const LockPackage *find_locked(const Lock *lock, const ComposePackage *package)
+{
+        for (size_t i = 0; i < lock->package_count; i++)
+                if (strcmp(lock->packages[i].name, package->name) == 0 &&
+                                strcmp(lock->packages[i].architecture, package->architecture) == 0)
+                        return &lock->packages[i];
+        return NULL;
+}
+
+static const ComposePackage *find_package(
+                const ComposePackage *list, size_t count, const char *name, const char *architecture)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(list[i].name, name) == 0 && strcmp(list[i].architecture, architecture) == 0)
+                        return &list[i];
+        return NULL;
+}
+
+/* What the lock has beside what the base had. */
+static int check_packages(const Build *build, const ComposePackage *of_base, size_t base_count, Error *error)
 {
         const Composition *composition = &build->composition;
         const Lock *lock = build->lock;
-        size_t count = lock ? MAX_OF(lock->package_count, composition->package_count) : 0;
 
-        for (size_t i = 0; i < count; i++) {
-                const LockPackage *locked = i < lock->package_count ? &lock->packages[i] : NULL;
-                const ComposePackage *found =
-                                i < composition->package_count ? &composition->packages[i] : NULL;
-                int order = !locked ? 1 : !found ? -1 : strcmp(locked->name, found->name);
+        for (size_t i = 0; i < composition->package_count; i++) {
+                const ComposePackage *found = &composition->packages[i];
+                const char *version = version_of(find_locked(lock, found),
+                                find_package(of_base, base_count, found->name, found->architecture));
 
-                if (order < 0)
-                        return differs("is not installed", locked->name, error);
-                if (order > 0)
+                if (!version)
                         return differs("is installed and not in the lock", found->name, error);
-                if (strcmp(locked->version, found->version) != 0 ||
-                                strcmp(locked->architecture, found->architecture) != 0)
+                if (strcmp(version, found->version) != 0)
                         return differs("is installed in another version", found->name, error);
         }
+        for (size_t i = 0; i < lock->package_count; i++)
+                if (!find_package(composition->packages, composition->package_count, lock->packages[i].name,
+                                    lock->packages[i].architecture))
+                        return differs("is not installed", lock->packages[i].name, error);
+        for (size_t i = 0; i < base_count; i++)
+                if (!find_package(composition->packages, composition->package_count, of_base[i].name,
+                                    of_base[i].architecture))
+                        return differs("was in the base and is gone", of_base[i].name, error);
         return 0;
+}
+
+int build_check_lock(const Build *build, Error *error)
+{
+        _cleanup_free_ char *status = NULL;
+        ComposePackage *of_base = NULL;
+        size_t count = 0;
+        int r = 0;
+
+        if (!build->lock || !build_has_step(build, BUILD_PACKAGES))
+                return 0;
+        if (build->base)
+                r = base_read_status(&build->entries[BUILD_BASE], &status, error);
+        if (r >= 0 && status)
+                r = compose_parse_packages(status, &of_base, &count, error);
+        if (r >= 0)
+                r = check_packages(build, of_base, count, error);
+        compose_free_packages(of_base, count);
+        return r;
 }

@@ -8,7 +8,11 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define ARCHIVE_NAME "tree.tar"
+/* With the tree as $1; programs of the tree are run in it, and apt outside of it. */
+#define INSTALL_HOOK                                                                                        \
+        "--customize-hook=APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get --yes --no-remove "                 \
+        "-oDir::Bin::dpkg=env -oDPkg::Options::=--unset=TMPDIR -oDPkg::Options::=--unset=APT_CONFIG "       \
+        "-oDPkg::Options::=dpkg -oDPkg::Chroot-Directory=\"$1\" install"
 
 /* Begins with /usr merged, as links; otherwise a package with all of perl behind it is installed to do that.
  */
@@ -22,7 +26,7 @@ static int append(char ***argv, const char *text)
         return text ? strv_append(argv, text) : -ENOMEM;
 }
 
-static int append_joined(char ***argv, const char *option, char *const *words, const char *extra)
+static int append_joined(char ***argv, const char *option, char *const *words)
 {
         _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(1 * MIB);
         int r = buffer_append_string(&text, option);
@@ -30,8 +34,6 @@ static int append_joined(char ***argv, const char *option, char *const *words, c
 
         for (; r >= 0 && words && *words; words++, is_first = false)
                 r = buffer_printf(&text, "%s%s", is_first ? "" : ",", *words);
-        if (r >= 0 && extra)
-                r = buffer_printf(&text, "%s%s", is_first ? "" : ",", extra);
         return r < 0 ? r : append(argv, (const char *)text.data);
 }
 
@@ -84,21 +86,56 @@ static int append_sources(char ***argv, const Build *build, const char *staged)
 }
 
 /* Of a lock, all are named: nothing is left to choose. */
-static int append_packages(char ***argv, const Build *build)
+static int name_packages(const Build *build, char ***ret)
 {
-        _cleanup_strv_ char **names = NULL;
         const Recipe *recipe = build->recipe;
         int r = 0;
 
-        if (!build->lock) {
-                r = append_exclusions(argv, recipe->excluded_packages);
-                if (r >= 0 && (recipe->packages || recipe->kernel_package))
-                        r = append_joined(argv, "--include=", recipe->packages, recipe->kernel_package);
+        for (size_t i = 0; r >= 0 && build->lock && i < build->lock->package_count; i++)
+                r = strv_append(ret, build->lock->packages[i].name);
+        if (build->lock)
                 return r;
-        }
-        for (size_t i = 0; r >= 0 && i < build->lock->package_count; i++)
-                r = strv_append(&names, build->lock->packages[i].name);
-        return r < 0 ? r : append_joined(argv, "--include=", names, NULL);
+        for (char **name = recipe->packages; r >= 0 && name && *name; name++)
+                r = strv_append(ret, *name);
+        return r >= 0 && recipe->kernel_package ? strv_append(ret, recipe->kernel_package) : r;
+}
+
+/* On a base by apt alone: mmdebstrap's own way would unpack packages over each other. */
+static int append_install_hook(char ***argv, char *const *names)
+{
+        _cleanup_buffer_ Buffer hook = BUFFER_WITH_CAP(1 * MIB);
+        int r = buffer_append_string(&hook, INSTALL_HOOK);
+
+        for (; r >= 0 && *names; names++)
+                r = buffer_printf(&hook, " %s", *names);
+        return r < 0 ? r : append(argv, (const char *)hook.data);
+}
+
+static int append_packages(char ***argv, const Build *build)
+{
+        _cleanup_strv_ char **names = NULL;
+        int r = build->lock ? 0 : append_exclusions(argv, build->recipe->excluded_packages);
+
+        if (r >= 0)
+                r = name_packages(build, &names);
+        if (r < 0 || !names)
+                return r;
+        return build->base ? append_install_hook(argv, names) : append_joined(argv, "--include=", names);
+}
+
+/* A word of mmdebstrap's own hooks, which are cut as a shell would do it. */
+static int append_base(char ***argv, const Build *build)
+{
+        _cleanup_free_ char *path = cache_entry_file(&build->entries[BUILD_BASE], BASE_TREE_FILE);
+        _cleanup_buffer_ Buffer hook = BUFFER_WITH_CAP(64 * KIB);
+        int r = buffer_append_string(&hook, "--setup-hook=tar-in '");
+
+        for (const char *p = path; r >= 0 && p && *p; p++)
+                r = *p == '\'' ? buffer_append_string(&hook, "'\\''")
+                               : buffer_append_byte(&hook, (uint8_t)*p);
+        if (r >= 0)
+                r = buffer_append_string(&hook, "' /");
+        return r < 0 || !path ? -ENOMEM : append(argv, (const char *)hook.data);
 }
 
 /* `staged`: the folder with the packages of the lock; NULL: there is none. */
@@ -113,7 +150,7 @@ static int make_command(const Build *build, const char *archive, const char *sta
         if (r >= 0)
                 r = append(&argv, geteuid() == 0 ? "--mode=root" : "--mode=unshare");
         if (r >= 0)
-                r = append(&argv, "--variant=minbase");
+                r = append(&argv, build->base ? "--variant=custom" : "--variant=minbase");
         if (r >= 0)
                 r = append(&argv, "--format=tar");
         if (r >= 0)
@@ -124,7 +161,7 @@ static int make_command(const Build *build, const char *archive, const char *sta
                 r = append(&argv, recipe->with_recommended ? "--aptopt=Apt::Install-Recommends \"true\""
                                                            : "--aptopt=Apt::Install-Recommends \"false\"");
         if (r >= 0)
-                r = append(&argv, MERGED_USR_HOOK);
+                r = build->base ? append_base(&argv, build) : append(&argv, MERGED_USR_HOOK);
         if (r >= 0 && recipe->kernel_package)
                 r = append(&argv, "--essential-hook=" STAND_IN_HOOK);
         if (r >= 0)
@@ -178,7 +215,8 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
 
 int build_packages(Build *build, const CacheEntry *entry, Error *error)
 {
-        _cleanup_free_ char *archive = cache_entry_file(entry, ARCHIVE_NAME), *log_path = NULL,
+        _cleanup_free_ char *status = NULL;
+        _cleanup_free_ char *archive = cache_entry_file(entry, BASE_TREE_FILE), *log_path = NULL,
                             *staged = NULL;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
@@ -188,6 +226,8 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
         if (!archive)
                 return error_oom(error);
         r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
+        if (r >= 0 && build->base)
+                r = base_read_status(&build->entries[BUILD_BASE], &status, error);
         if (r >= 0 && geteuid() != 0) {
                 _cleanup_free_ char *found = NULL;
 

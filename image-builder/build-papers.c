@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
+#include "hex.h"
 #include "papers.h"
 #include "strv.h"
 
@@ -153,7 +154,31 @@ static int add_neighbour(Build *build, Materials *materials, const char *path, E
                     : error_oom(error);
 }
 
-/* The recipe, its profiles and lock, and what the kernel image and the ESP are made of beside packages. */
+/* By its last component; an OCI image as its manifest and all that this names. */
+static int add_base(Build *build, Materials *materials, Error *error)
+{
+        const OciList *parts = base_parts(build->base);
+        const char *name = strrchr(build->recipe->base, '/') + 1;
+        PaperFile *file = NULL;
+        int r = add_name(materials, name, &file, error);
+
+        if (r >= 0 && hex_decode(base_identity(build->base), file->sha256, SHA256_SIZE) < 0)
+                r = -EINVAL;
+        for (size_t i = 0; r >= 0 && i < parts->count; i++) {
+                char text[SHA256_HEX_SIZE];
+                _cleanup_free_ char *blob = NULL;
+
+                hex_encode(parts->items[i].sha256, SHA256_SIZE, text);
+                blob = string_format("%s/blobs/sha256/%s", name, text);
+                r = blob ? add_name(materials, blob, &file, error) : error_oom(error);
+                if (r >= 0)
+                        memcpy(file->sha256, parts->items[i].sha256, SHA256_SIZE);
+        }
+        return r;
+}
+
+/* The recipe, its profiles and lock, its base, and what the kernel image and the ESP are made of beside
+ * packages. */
 static int add_inputs(Build *build, Materials *materials, Error *error)
 {
         const Recipe *recipe = build->recipe;
@@ -167,6 +192,8 @@ static int add_inputs(Build *build, Materials *materials, Error *error)
         }
         if (r >= 0 && build->lock)
                 r = add_neighbour(build, materials, path, error);
+        if (r >= 0 && build->base)
+                r = add_base(build, materials, error);
         if (r >= 0)
                 r = add_file(materials, STUB_PATH, "linuxx64.efi.stub", error);
         return r < 0 ? r : add_file(materials, BOOT_LOADER_PATH, "systemd-bootx64.efi", error);
@@ -200,7 +227,7 @@ static int collect(Build *build, Materials *materials, Error *error)
                 r = add_inputs(build, materials, error);
         if (r >= 0)
                 r = add_products(build, materials, error);
-        if (r >= 0 && lock_make_request(build->recipe, &materials->request) < 0)
+        if (r >= 0 && build_make_request(build, &materials->request) < 0)
                 r = error_oom(error);
         if (r < 0)
                 return r;

@@ -37,6 +37,18 @@ int build_entry_read(const CacheEntry *entry, const char *name, size_t cap_bytes
         return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
+bool build_has_step(const Build *build, BuildStep step)
+{
+        switch (step) {
+        case BUILD_BASE:
+                return build->recipe->base;
+        case BUILD_PACKAGES:
+                return recipe_installs_packages(build->recipe);
+        default:
+                return true;
+        }
+}
+
 ComposeOptions build_compose_options(const Build *build)
 {
         return (ComposeOptions){
@@ -53,7 +65,9 @@ int build_compose(Build *build, Error *error)
 
         if (build->is_composed)
                 return 0;
-        tar = cache_entry_file(&build->entries[BUILD_PACKAGES], "tree.tar");
+        tar = cache_entry_file(
+                        &build->entries[build_has_step(build, BUILD_PACKAGES) ? BUILD_PACKAGES : BUILD_BASE],
+                        BASE_TREE_FILE);
         if (!tar)
                 return error_oom(error);
         options.tar_path = tar;
@@ -259,6 +273,8 @@ int build_make(Build *build, BuildStep step, const char *path, Error *error)
         const CacheEntry *entry = &build->entries[step];
 
         switch (step) {
+        case BUILD_BASE:
+                return base_make(build->base, entry, error);
         case BUILD_PACKAGES:
                 return build_packages(build, entry, error);
         case BUILD_ROOT:
@@ -313,8 +329,9 @@ int build_load(Build *build, BuildStep step, Error *error)
         int r = 0;
 
         switch (step) {
+        case BUILD_BASE:
         case BUILD_PACKAGES:
-                return load_size(entry, "tree.tar", size, error);
+                return load_size(entry, BASE_TREE_FILE, size, error);
         case BUILD_ROOT:
                 r = load_size(entry, BUILD_ROOT_FILE, size, error);
                 build->root_size_bytes = *size;

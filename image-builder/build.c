@@ -44,7 +44,7 @@ static Output output_at(size_t number)
 
 const char *build_step_name(BuildStep step)
 {
-        static const char *const names[] = { "packages", "root", "verity", "initrd", "uki", "disk",
+        static const char *const names[] = { "base", "packages", "root", "verity", "initrd", "uki", "disk",
                 "qcow2" };
 
         return step < BUILD_FORMAT ? names[step] : disk_formats[step - BUILD_FORMAT].name;
@@ -281,8 +281,12 @@ static int fetch_releases(Build *build, Error *error)
         _cleanup_free_ char *log_path = NULL, *folder = NULL;
         _cleanup_fd_ int log_fd = -1;
         char name[64];
-        int r = sources_resolve(build->recipe, build->options->mirror, &build->sources, error);
+        int r;
 
+        build->epoch = (int64_t)build->recipe->epoch;
+        if (!build_has_step(build, BUILD_PACKAGES))
+                return 0;
+        r = sources_resolve(build->recipe, build->options->mirror, &build->sources, error);
         (void)snprintf(name, sizeof(name), "releases-%d", (int)getpid());
         folder = string_format("%s/scratch-%d", cache_folder(build->cache), (int)getpid());
         if (r >= 0 && !folder)
@@ -298,8 +302,8 @@ static int fetch_releases(Build *build, Error *error)
         (void)tree_remove(AT_FDCWD, folder);
         if (r >= 0)
                 (void)unlink(log_path);
-        build->epoch = build->recipe->epoch ? (int64_t)build->recipe->epoch
-                                            : sources_newest_time(build->sources);
+        if (!build->recipe->epoch)
+                build->epoch = sources_newest_time(build->sources);
         return r;
 }
 
@@ -318,6 +322,7 @@ static void build_done(Build *build)
         EVP_PKEY_free(build->pcr_public);
         sources_free(build->sources);
         lock_free(build->lock);
+        base_free(build->base);
         cache_close(build->cache);
         progress_free(build->progress);
         fd_close(build->output_fd);
@@ -338,13 +343,15 @@ static int run(Build *build, BuildResult *ret, Error *error)
                 r = cache_tool_hash(build->tool_hash, error);
         if (r >= 0)
                 r = build_open_previous(build, error);
+        if (r >= 0 && build->recipe->base)
+                r = base_open(build->recipe, &build->base, error);
         if (r >= 0)
                 r = build_open_lock(build, error);
         if (r >= 0 && !build->lock)
                 r = fetch_releases(build, error);
         make_salt(build);
-        for (unsigned step = BUILD_PACKAGES; r >= 0 && step <= BUILD_UKI; step++)
-                r = run_cached_step(build, step, error);
+        for (unsigned step = BUILD_BASE; r >= 0 && step <= BUILD_UKI; step++)
+                r = build_has_step(build, step) ? run_cached_step(build, step, error) : 0;
         if (r >= 0)
                 r = build_check_budget(build, error);
         if (r >= 0)

@@ -4,6 +4,7 @@
 /* From a recipe to images, in steps (build-steps.c), each of which is found in the cache when nothing that
  * it reads has changed:
  *
+ *     base      what the recipe begins with, if it does, as a tar archive    base.h
  *     packages  the configured tree of Debian packages, as a tar archive   mmdebstrap
  *     tree      that and the recipe's content, in memory                   compose.h
  *     root      the read-only root filesystem                              erofs-writer.h
@@ -14,10 +15,11 @@
  *     qcow2     the same in another format                                 qemu-img
  *     ...       the same in yet another, or the root as an archive         disk-format.h
  *
- * The first six live in the cache and are copied to the output folder; disks are made there. All files get
+ * The first seven live in the cache and are copied to the output folder; disks are made there. All files get
  * their names together at the end, image.json last: a build that fails or is killed leaves none of them
  * half-made. */
 
+#include "base.h"
 #include "cache.h"
 #include "compose.h"
 #include "disk-format.h"
@@ -55,6 +57,7 @@ typedef struct BuildOptions {
 } BuildOptions;
 
 typedef enum BuildStep {
+        BUILD_BASE,
         BUILD_PACKAGES,
         BUILD_ROOT,
         BUILD_VERITY,
@@ -91,6 +94,7 @@ typedef struct Build {
         Cache *cache;
         AptSources *sources; /* NULL: the packages are those of the lock */
         Lock *lock;          /* NULL: there is none */
+        Base *base;          /* NULL: the recipe begins with nothing */
         Progress *progress;
         int64_t epoch;
         char tool_hash[SHA256_HEX_SIZE]; /* of this program: another one may make other bytes */
@@ -126,12 +130,16 @@ int build_check_budget(Build *build, Error *error);
 /* Composes the tree unless that is done. */
 int build_compose(Build *build, Error *error);
 
+/* Whether the recipe has anything for a step to do. */
+bool build_has_step(const Build *build, BuildStep step);
+
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);
 /* build-lock.c: opens the lock, if the recipe has one that counts; brings its packages to a folder that
  * mmdebstrap's user can read (path freed, folder removed by the caller); compares what was installed with
  * it. */
 int build_open_lock(Build *build, Error *error);
+int build_make_request(const Build *build, char ***ret);
 int build_stage_lock(Build *build, int log_fd, char **ret_folder, Error *error);
 int build_check_lock(const Build *build, Error *error);
 /* Opens what BuildOptions.previous names (build-previous.c). */

@@ -62,7 +62,7 @@ static int identify(Tree *tree, const Recipe *recipe, char **ret, Error *error)
         return r;
 }
 
-static int list_packages(Tree *tree, Composition *composition, Error *error)
+static int list_packages(Tree *tree, const Recipe *recipe, Composition *composition, Error *error)
 {
         _cleanup_free_ char *status = NULL;
         size_t size;
@@ -71,6 +71,8 @@ static int list_packages(Tree *tree, Composition *composition, Error *error)
         if (r < 0)
                 return r;
         r = tree_read_file(tree, STATUS_PATH, STATUS_MAX, &status, &size);
+        if (r == -ENOENT && recipe->base)
+                return 0; /* it has another package manager, or none */
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "cannot read /" STATUS_PATH " of the image: %s",
                                 strerror(-r));
@@ -150,7 +152,7 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
         int r = read_tar(tree, options->tar_path, error);
 
         if (r >= 0)
-                r = list_packages(tree, composition, error);
+                r = list_packages(tree, options->recipe, composition, error);
         if (r >= 0)
                 r = normalise_drop_state(tree, error);
         if (r >= 0)

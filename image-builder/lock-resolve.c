@@ -258,31 +258,34 @@ static int take_uris(Lock *lock, char *text, Error *error)
                         return error_set(error, ERROR_FAILED, -r,
                                         "apt tells of a package in an unknown way: %s", line);
         }
-        if (lock->package_count == 0)
-                return error_set(error, ERROR_CONFIG, ENODATA,
-                                "the recipe's suites have no packages to install");
         return 0;
 }
 
-/* What mmdebstrap would choose in two steps, in one. */
-static int make_question(const Recipe *recipe, char ***ret)
+/* What there must be on an empty machine. */
+static int append_minimum(const Recipe *recipe, char ***argv)
 {
-        static const char *const words[] = { "apt-get", "install", "--yes", "-q", "--print-uris", "-o",
-                "Acquire::ForceHash=SHA256" };
-        _cleanup_strv_ char **argv = NULL;
         const char *suite = recipe->suites[0];
-        _cleanup_free_ char *base =
+        _cleanup_free_ char *pattern =
                         string_format("?narrow(?or(?archive(^%s$),?codename(^%s$)),?architecture(%s),"
                                       "?or(?essential,?priority(required)))",
                                         suite, suite, recipe_debian_architecture(recipe));
-        int r = base ? 0 : -ENOMEM;
+        int r = pattern ? strv_append(argv, pattern) : -ENOMEM;
+
+        return r < 0 ? r : strv_append(argv, MERGED_USR_PACKAGE);
+}
+
+/* What mmdebstrap would choose in two steps, in one. */
+static int make_question(const Recipe *recipe, const LockBase *base, char ***ret)
+{
+        static const char *const words[] = { "apt-get", "install", "--yes", "--no-remove", "-q",
+                "--print-uris", "-o", "Acquire::ForceHash=SHA256" };
+        _cleanup_strv_ char **argv = NULL;
+        int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTS(words); i++)
                 r = strv_append(&argv, words[i]);
-        if (r >= 0)
-                r = strv_append(&argv, base);
-        if (r >= 0)
-                r = strv_append(&argv, MERGED_USR_PACKAGE);
+        if (r >= 0 && !base)
+                r = append_minimum(recipe, &argv);
         for (char **package = recipe->packages; r >= 0 && package && *package; package++)
                 r = strv_append(&argv, *package);
         if (r >= 0 && recipe->kernel_package)
@@ -293,18 +296,24 @@ static int make_question(const Recipe *recipe, char ***ret)
         return 0;
 }
 
-static int read_packages(Lock *lock, const Recipe *recipe, const AptRoot *root, int log_fd, Error *error)
+static int read_packages(Lock *lock, const Recipe *recipe, const LockBase *base, const AptRoot *root,
+                int log_fd, Error *error)
 {
         _cleanup_strv_ char **argv = NULL;
         _cleanup_free_ char *text = NULL;
-        int r = make_question(recipe, &argv);
+        int r = make_question(recipe, base, &argv);
 
         if (r < 0)
                 return error_oom(error);
         r = ask_apt(root, (const char *const *)argv, log_fd, URIS_MAX, &text, error);
         if (r == -EIO)
                 apt_explain(log_fd, "apt cannot choose the packages", NULL, ERROR_FAILED, error);
-        return r < 0 ? r : take_uris(lock, text, error);
+        if (r >= 0)
+                r = take_uris(lock, text, error);
+        if (r >= 0 && lock->package_count == 0 && !base)
+                r = error_set(error, ERROR_CONFIG, ENODATA,
+                                "the recipe's suites have no packages to install");
+        return r;
 }
 
 static int fill_sources(Lock *lock, const AptSources *sources)
@@ -323,22 +332,33 @@ static int fill_sources(Lock *lock, const AptSources *sources)
         return 0;
 }
 
-int lock_resolve(const Recipe *recipe, const AptSources *sources, const char *scratch, int log_fd,
-                Lock **ret, Error *error)
+/* In a root of apt's that has what the base has. */
+static int ask(Lock *lock, const Recipe *recipe, const LockBase *base, const AptSources *sources,
+                const char *scratch, int log_fd, Error *error)
 {
-        _cleanup_lock_ Lock *lock = lock_new();
         _cleanup_apt_root_ AptRoot root = { 0 };
-        int r;
+        int r = apt_root_make(recipe, base ? base->status : NULL, sources, scratch, &root, error);
 
-        if (!lock || fill_sources(lock, sources) < 0 || lock_make_request(recipe, &lock->request) < 0)
-                return error_oom(error);
-        r = apt_root_make(recipe, sources, scratch, &root, error);
         if (r >= 0)
                 r = update(&root, log_fd, error);
         if (r >= 0)
                 r = read_indexes(lock, &root, log_fd, error);
-        if (r >= 0)
-                r = read_packages(lock, recipe, &root, log_fd, error);
+        return r < 0 ? r : read_packages(lock, recipe, base, &root, log_fd, error);
+}
+
+int lock_resolve(const Recipe *recipe, const LockBase *base, const AptSources *sources, const char *scratch,
+                int log_fd, Lock **ret, Error *error)
+{
+        _cleanup_lock_ Lock *lock = lock_new();
+        int r = 0;
+
+        if (!lock || lock_make_request(recipe, base, &lock->request) < 0)
+                return error_oom(error);
+        if (recipe_installs_packages(recipe)) {
+                if (fill_sources(lock, sources) < 0)
+                        return error_oom(error);
+                r = ask(lock, recipe, base, sources, scratch, log_fd, error);
+        }
         if (r < 0)
                 return r;
         lock_sort(lock);

@@ -125,13 +125,15 @@ static int add_joined(char ***request, const char *key, char *const *values)
         return r;
 }
 
-int lock_make_request(const Recipe *recipe, char ***ret)
+int lock_make_request(const Recipe *recipe, const LockBase *base, char ***ret)
 {
         _cleanup_strv_ char **request = NULL;
         int r = add_line(&request, "Architecture", recipe->architecture);
 
         if (r >= 0)
                 r = add_joined(&request, "Profiles", recipe->profiles);
+        if (r >= 0 && base)
+                r = add_line(&request, "Base", base->identity);
         if (r >= 0)
                 r = add_joined(&request, "Suites", recipe->suites);
         if (r >= 0)
@@ -173,13 +175,13 @@ static char *name_recipe(const Recipe *recipe)
         return r < 0 ? NULL : buffer_take(&text, NULL);
 }
 
-int lock_check_request(const Lock *lock, const Recipe *recipe, Error *error)
+int lock_check_request(const Lock *lock, const Recipe *recipe, const LockBase *base, Error *error)
 {
         _cleanup_strv_ char **request = NULL;
         _cleanup_free_ char *named = name_recipe(recipe);
         const char *added, *removed;
 
-        if (!named || lock_make_request(recipe, &request) < 0)
+        if (!named || lock_make_request(recipe, base, &request) < 0)
                 return error_oom(error);
         added = first_missing(request, lock->request);
         removed = first_missing(lock->request, request);

@@ -56,6 +56,12 @@ typedef struct Lock {
         size_t package_count;
 } Lock;
 
+/* What a base gives packages to stand on (base.h). Nothing is owned. */
+typedef struct LockBase {
+        const char *identity;
+        const char *status; /* dpkg's database; only for lock_resolve() */
+} LockBase;
+
 Lock *lock_new(void); /* NULL when out of memory */
 Lock *lock_free(Lock *lock);
 DEFINE_CLEANUP(Lock *, lock_free)
@@ -69,10 +75,10 @@ uint64_t lock_size_bytes(const Lock *lock);
 /* "RECIPE.lock", or with profiles "RECIPE.one+other.lock"; newly allocated, NULL when out of memory. */
 char *lock_path(const Recipe *recipe);
 
-/* What the choice of packages depends on. -ENOMEM. */
-int lock_make_request(const Recipe *recipe, char ***ret);
+/* What the choice of packages depends on; `base` may be NULL. -ENOMEM. */
+int lock_make_request(const Recipe *recipe, const LockBase *base, char ***ret);
 /* -ESTALE with ERROR_REFUSED, naming the first difference, when the lock is not for what the recipe asks. */
-int lock_check_request(const Lock *lock, const Recipe *recipe, Error *error);
+int lock_check_request(const Lock *lock, const Recipe *recipe, const LockBase *base, Error *error);
 
 /* ---- lock-file.c ---- */
 
@@ -89,9 +95,11 @@ int lock_save(const Lock *lock, const char *path, Error *error);
 
 /* Asks apt, in a root of its own below `scratch` (an empty folder), what an image of the recipe consists of.
  * Signatures are checked by apt. Each source's release_sha256 must not be set. ERROR_NETWORK when an archive
- * cannot be reached, ERROR_FAILED with apt's own words when the packages do not fit together. */
-int lock_resolve(const Recipe *recipe, const AptSources *sources, const char *scratch, int log_fd,
-                Lock **ret, Error *error);
+ * cannot be reached, ERROR_FAILED with apt's own words when the packages do not fit together. With a base
+ * (may be NULL) these are the packages that come to those of the base; `sources` may be NULL when the recipe
+ * installs none. */
+int lock_resolve(const Recipe *recipe, const LockBase *base, const AptSources *sources, const char *scratch,
+                int log_fd, Lock **ret, Error *error);
 /* A line of `apt-get install --print-uris`: fills the package and finds its source by its mirror. -EBADMSG;
  * 1 when the line tells of no package. The line may be hostile. */
 int lock_parse_uri(const char *line, const Lock *lock, LockPackage *ret);

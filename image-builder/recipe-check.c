@@ -135,6 +135,12 @@ static int check_sources(const Recipe *recipe, Error *error)
 {
         int r = check_url(recipe->mirror, error);
 
+        if (!recipe_installs_packages(recipe))
+                return recipe->epoch_text && *recipe->epoch_text
+                                       ? r
+                                       : error_set(error, ERROR_CONFIG, EINVAL,
+                                                         "no packages are installed on Base=, so nothing "
+                                                         "tells the time of the image: set [Image] Epoch=");
         if (strv_length(recipe->suites) == 0)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "[Packages] Suites= is missing, such as bookworm");

@@ -46,6 +46,11 @@ static const char *or_empty(const char *text)
 static void put_content(Writer *writer, const Recipe *recipe)
 {
         section(writer, "Content");
+        if (writer->r >= 0 && recipe->base)
+                writer->r = buffer_printf(&writer->out, "Base=%s%s%s%s\n", recipe->base_is_oci ? "oci:" : "",
+                                recipe->base, recipe->base_tag ? ":" : "", or_empty(recipe->base_tag));
+        if (recipe->base)
+                put_size(writer, "BaseLimit", recipe->base_limit_bytes);
         for (size_t i = 0; writer->r >= 0 && i < recipe->tree_count; i++)
                 writer->r = buffer_printf(&writer->out, "Tree=%s:%s\n", recipe->trees[i].source,
                                 recipe->trees[i].path);

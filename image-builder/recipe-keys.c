@@ -32,8 +32,7 @@ static void *grow(void *array, size_t *count, size_t item_size, Error *error)
         return grown + (*count)++ * item_size;
 }
 
-/* A path of the building machine, relative to the file that names it, made absolute. */
-static int host_path(const char *path, IniPlace place, char **ret, Error *error)
+int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error)
 {
         _cleanup_free_ char *copy = strdup(place.file), *joined = NULL;
         char resolved[PATH_MAX];
@@ -99,7 +98,7 @@ static int set_include(
                 void *data, const IniKey *key _unused_, const char *value, IniPlace place, Error *error)
 {
         _cleanup_free_ char *path = NULL;
-        int r = host_path(value, place, &path, error);
+        int r = recipe_host_path(value, place, &path, error);
 
         return r < 0 ? r : recipe_read_file(data, path, error);
 }
@@ -116,7 +115,7 @@ static int set_whole_list(void *data, const IniKey *key, const char *value, IniP
 static int set_host_path(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
 {
         char *path = NULL;
-        int r = *value ? host_path(value, place, &path, error) : 0;
+        int r = *value ? recipe_host_path(value, place, &path, error) : 0;
 
         if (r < 0)
                 return r;
@@ -151,7 +150,7 @@ static int set_file(void *data, const IniKey *key _unused_, const char *value, I
         if (!file)
                 return -E2BIG;
         file->mode = 0644;
-        r = host_path(fields[0], place, &file->source, error);
+        r = recipe_host_path(fields[0], place, &file->source, error);
         if (r >= 0)
                 r = image_path(fields[1], &file->path, error);
         if (r >= 0 && fields[2])
@@ -178,7 +177,7 @@ static int set_tree(void *data, const IniKey *key _unused_, const char *value, I
         tree = grow(&recipe->trees, &recipe->tree_count, sizeof(*tree), error);
         if (!tree)
                 return -E2BIG;
-        r = host_path(fields[0], place, &tree->source, error);
+        r = recipe_host_path(fields[0], place, &tree->source, error);
         return r < 0 ? r : image_path(fields[1], &tree->path, error);
 }
 
@@ -387,7 +386,7 @@ static int set_ssh_key_file(
         int r = user_of_line(data, value, &user, &rest, error);
 
         if (r >= 0)
-                r = host_path(rest, place, &path, error);
+                r = recipe_host_path(rest, place, &path, error);
         if (r < 0)
                 return r;
         r = file_read(-1, path, 64 * KIB, &text, &size);
@@ -441,6 +440,8 @@ const IniKey recipe_keys[] = {
         KEY("Packages", "Exclude", ini_set_words, excluded_packages),
         KEY("Packages", "Recommended", ini_set_bool, with_recommended),
         KEY("Packages", "Documentation", ini_set_bool, with_documentation),
+        { "Content", "Base", recipe_set_base, 0 },
+        KEY("Content", "BaseLimit", ini_set_size, base_limit_bytes),
         { "Content", "File", set_file, 0 },
         { "Content", "Tree", set_tree, 0 },
         { "Content", "Directory", set_directory, 0 },

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define INCLUDE_DEPTH_MAX 8
+#define BASE_LIMIT_DEFAULT (8 * GIB)
 
 static void file_done(RecipeFile *file)
 {
@@ -42,11 +43,11 @@ Recipe *recipe_free(Recipe *recipe)
 {
         if (!recipe)
                 return NULL;
-        char *strings[] = { recipe->path, recipe->image_id, recipe->version, recipe->architecture,
-                recipe->hostname, recipe->epoch_text, recipe->mirror, recipe->security_mirror,
-                recipe->keyring, recipe->kernel_package, recipe->default_target, recipe->channel,
-                recipe->trusted_root, recipe->secure_boot_key, recipe->secure_boot_certificate,
-                recipe->secure_boot_enroll, recipe->pcr_key };
+        char *strings[] = { recipe->path, recipe->base, recipe->base_tag, recipe->image_id, recipe->version,
+                recipe->architecture, recipe->hostname, recipe->epoch_text, recipe->mirror,
+                recipe->security_mirror, recipe->keyring, recipe->kernel_package, recipe->default_target,
+                recipe->channel, recipe->trusted_root, recipe->secure_boot_key,
+                recipe->secure_boot_certificate, recipe->secure_boot_enroll, recipe->pcr_key };
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
                 recipe->removed_globs, recipe->removed_packages, recipe->allowed_secrets, recipe->modules, recipe->root_modules, recipe->command_line,
                 recipe->groups, recipe->enabled_units, recipe->disabled_units, recipe->masked_units,
@@ -86,6 +87,7 @@ static int set_defaults(Recipe *recipe)
                 { offsetof(Recipe, channel), "stable" },
         };
 
+        recipe->base_limit_bytes = BASE_LIMIT_DEFAULT;
         recipe->esp_size_bytes = 256 * MIB;
         recipe->slot_size_bytes = 1 * GIB;
         recipe->var_size_bytes = 1 * GIB;

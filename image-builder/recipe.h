@@ -54,6 +54,10 @@ typedef struct Recipe {
         bool with_recommended, with_documentation, with_expired;
 
         /* [Content], in the order of the recipe */
+        char *base;     /* a file or folder that the tree begins with; NULL: none */
+        char *base_tag; /* of an OCI image; NULL: there is only one */
+        bool base_is_oci;
+        uint64_t base_limit_bytes; /* that it may unpack to */
         RecipeFile *files, *trees;
         RecipeNode *nodes;
         size_t file_count, tree_count, node_count;
@@ -113,6 +117,8 @@ DEFINE_CLEANUP(Recipe *, recipe_free)
  * keys are made of it. */
 int recipe_format(const Recipe *recipe, char **ret);
 
+/* Whether packages are chosen and installed: not when a base has all that is wanted. */
+bool recipe_installs_packages(const Recipe *recipe);
 /* Debian's name of the recipe's architecture ("amd64"). */
 const char *recipe_debian_architecture(const Recipe *recipe);
 bool recipe_wants_format(const Recipe *recipe, const char *format);
@@ -123,6 +129,12 @@ bool recipe_wants_format(const Recipe *recipe, const char *format);
 int recipe_check(Recipe *recipe, Error *error);
 /* Reads one more file, for Include=. */
 int recipe_read_file(Recipe *recipe, const char *path, Error *error);
+
+/* A path of the building machine, relative to the file that names it, made absolute (*ret is the caller's).
+ */
+int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error);
+/* recipe-base.c: the setter of Base=. */
+int recipe_set_base(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 
 /* recipe-profiles.c: the file of a profile, newly allocated, NULL when out of memory; and reading them. */
 char *recipe_profile_path(const Recipe *recipe, const char *name);

@@ -33,6 +33,15 @@ typedef struct TarReader {
 /* error_set() for the present member: -EBADMSG. */
 int tar_refuse(TarReader *reader, const char *why);
 
+/* Finds a name without following any link. 0 and NULL when it is not there. Refuses a name with "." or "..",
+ * and, if `strict`, one that leads through something that is not a folder, so nothing can be put outside the
+ * place that its name tells; otherwise such a name is not there. */
+int tar_find(TarReader *reader, const char *name, bool strict, TreeNode **ret);
+
+/* tar-layer.c: what is special about the present member, whose name is clean, in a pass over a layer;
+ * *ret_done when nothing else is to be done with it. */
+int tar_take_layer_member(TarReader *reader, bool *ret_done);
+
 /* Puts a copy of the bytes, as text, in the place of *ret. -ENOMEM. */
 int tar_copy_text(const void *text, size_t size, char **ret);
 

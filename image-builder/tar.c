@@ -177,9 +177,7 @@ static int clean_name(TarReader *reader, char *name)
         return 0;
 }
 
-/* Finds a name without following any link. 0 and NULL when it is not there; refuses a name that leads
- * through something that is not a folder, so nothing can be put outside the place that its name tells. */
-static int find_strictly(TarReader *reader, const char *name, TreeNode **ret)
+int tar_find(TarReader *reader, const char *name, bool strict, TreeNode **ret)
 {
         TreeNode *at = tree_root(reader->tree);
 
@@ -193,11 +191,11 @@ static int find_strictly(TarReader *reader, const char *name, TreeNode **ret)
                 component[length] = 0;
                 if (strcmp(component, "..") == 0 || strcmp(component, ".") == 0)
                         return tar_refuse(reader, "the name has \".\" or \"..\" in it");
-                if (!S_ISDIR(at->inode->mode))
+                if (!S_ISDIR(at->inode->mode) && strict)
                         return tar_refuse(reader, "the name leads through something that is not a folder");
                 name += length;
                 name += strspn(name, "/");
-                at = tree_child(at, component);
+                at = S_ISDIR(at->inode->mode) ? tree_child(at, component) : NULL;
         }
         while (*name) { /* below what is not there yet: only the form is left to check */
                 size_t length = strcspn(name, "/");
@@ -218,7 +216,7 @@ static int make_hardlink(TarReader *reader, TreeNode **ret)
 
         int r = clean_name(reader, member->link);
         if (r >= 0)
-                r = find_strictly(reader, member->link, &existing);
+                r = tar_find(reader, member->link, true, &existing);
         if (r < 0)
                 return r;
         if (!existing || S_ISDIR(existing->inode->mode))
@@ -285,17 +283,28 @@ static int set_attributes(TarReader *reader, TreeInode *inode)
         return 0;
 }
 
+static bool is_left_out(const TarReader *reader)
+{
+        const TarMember *member = &reader->member;
+
+        return reader->options->skip_devices && strncmp(member->name, "dev/", 4) == 0 &&
+               (member->type == TAR_TYPE_CHARACTER || member->type == TAR_TYPE_BLOCK);
+}
+
 static int add_member(TarReader *reader)
 {
         TarMember *member = &reader->member;
         TreeNode *existing, *node = NULL;
+        bool is_done = false;
 
         if (has_data(member->type) && member->name[0] && member->name[strlen(member->name) - 1] == '/')
                 return tar_refuse(reader, "a file whose name ends in a slash");
         int r = clean_name(reader, member->name);
-        if (r >= 0)
-                r = find_strictly(reader, member->name, &existing);
-        if (r < 0)
+        if (r >= 0 && reader->options->pass != TAR_ARCHIVE)
+                r = tar_take_layer_member(reader, &is_done);
+        if (r >= 0 && !is_done)
+                r = tar_find(reader, member->name, true, &existing);
+        if (r < 0 || is_done || is_left_out(reader))
                 return r;
         if (existing && S_ISDIR(existing->inode->mode) != (member->type == TAR_TYPE_DIRECTORY))
                 return tar_refuse(reader,

@@ -18,8 +18,20 @@
 #define TAR_MEMBERS_MAX 4000000
 #define TAR_EXTENDED_HEADER_MAX (1 * MIB)
 
+/* A layer of a container image (OCI Image Format Specification, "Image Layer Filesystem Changeset") is read
+ * in two passes, since what it hides is only ever in the layers below: ".wh.NAME" hides NAME, ".wh..wh..opq"
+ * all that its folder has. Members of a layer also replace folders by other things and other things by
+ * folders. */
+typedef enum TarPass {
+        TAR_ARCHIVE,   /* no layer: names that begin with ".wh." are names */
+        TAR_WHITEOUTS, /* takes out of the tree what the layer hides, and nothing else */
+        TAR_LAYER,     /* adds what the layer has, but for those names */
+} TarPass;
+
 typedef struct TarOptions {
         bool allow_devices; /* character and block devices; else refused. FIFOs are always allowed. */
+        bool skip_devices;  /* instead: left out below "dev", and refused elsewhere */
+        TarPass pass;
 } TarOptions;
 
 /* Adds what the archive holds to the tree, which keeps a duplicate of the descriptor. On error the tree must

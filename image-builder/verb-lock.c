@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base.h"
 #include "cache.h"
 #include "file.h"
 #include "json-text.h"
@@ -25,6 +26,8 @@ typedef struct Work {
         AptSources *sources; /* NULL: no mirror is known */
         int log_fd;
         char *log_path;
+        Base *base;           /* NULL: the recipe has none */
+        char *base_status;    /* dpkg's database of it, once packages are chosen */
         Lock *before, *after; /* NULL: there is none, or it is not made anew */
         bool is_written;
         LockFetched fetched;
@@ -36,6 +39,8 @@ static void work_done(Work *work)
         free(work->log_path);
         fd_close(work->log_fd);
         sources_free(work->sources);
+        base_free(work->base);
+        free(work->base_status);
         lock_free(work->before);
         lock_free(work->after);
         cache_close(work->cache);
@@ -108,13 +113,34 @@ static void print_end(const Work *work)
 
 /* ---- what is done ---- */
 
+/* NULL when there is no base. */
+static const LockBase *find_base(const Work *work, LockBase *base)
+{
+        if (!work->base)
+                return NULL;
+        *base = (LockBase){ .identity = base_identity(work->base), .status = work->base_status };
+        return base;
+}
+
+static int read_base(Work *work, Error *error)
+{
+        _cleanup_cache_entry_ CacheEntry entry = CACHE_ENTRY_NONE;
+        int r;
+
+        if (!work->base || !recipe_installs_packages(work->recipe))
+                return 0;
+        r = base_acquire(work->base, work->cache, &entry, error);
+        return r < 0 ? r : base_read_status(&entry, &work->base_status, error);
+}
+
 static int resolve(Work *work, Error *error)
 {
         _cleanup_free_ char *folder = NULL;
-        int r = work->sources ? 0
-                              : sources_resolve(work->recipe, work->arguments->mirror, &work->sources,
-                                                error);
+        LockBase base;
+        int r = read_base(work, error);
 
+        if (r >= 0 && !work->sources && recipe_installs_packages(work->recipe))
+                r = sources_resolve(work->recipe, work->arguments->mirror, &work->sources, error);
         if (r < 0)
                 return r;
         folder = string_format("%s/scratch-lock-%d", cache_folder(work->cache), (int)getpid());
@@ -125,7 +151,8 @@ static int resolve(Work *work, Error *error)
                 r = directory_make(AT_FDCWD, folder, 0755);
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot make %s: %s", folder, strerror(-r));
-        r = lock_resolve(work->recipe, work->sources, folder, work->log_fd, &work->after, error);
+        r = lock_resolve(work->recipe, find_base(work, &base), work->sources, folder, work->log_fd,
+                        &work->after, error);
         (void)tree_remove(AT_FDCWD, folder);
         return r;
 }
@@ -145,6 +172,7 @@ static int load_before(Work *work, Error *error)
 {
         const Arguments *arguments = work->arguments;
         Error ignored = { 0 };
+        LockBase base;
         int r = lock_load(work->path, &work->before, arguments->update ? &ignored : error);
 
         if (r == -ENOENT || (r < 0 && r != -ENOMEM && arguments->update))
@@ -155,7 +183,9 @@ static int load_before(Work *work, Error *error)
                 return error_set(error, ERROR_REFUSED, EEXIST,
                                 "%s is there; --update renews it, --dry-run shows what that would change",
                                 work->path);
-        return arguments->dry_run ? 0 : lock_check_request(work->before, work->recipe, error);
+        return arguments->dry_run ? 0
+                                  : lock_check_request(work->before, work->recipe, find_base(work, &base),
+                                                    error);
 }
 
 static int open_work(Work *work, Error *error)
@@ -166,12 +196,15 @@ static int open_work(Work *work, Error *error)
         (void)snprintf(name, sizeof(name), "lock-%d", (int)getpid());
         if (r >= 0)
                 r = cache_open_log(work->cache, name, &work->log_fd, &work->log_path, error);
+        if (r >= 0 && work->recipe->base)
+                r = base_open(work->recipe, &work->base, error);
         if (r < 0)
                 return r;
         work->path = lock_path(work->recipe);
         if (!work->path)
                 return error_oom(error);
-        if (sources_resolve(work->recipe, work->arguments->mirror, &work->sources, NULL) == -ENOMEM)
+        if (recipe_installs_packages(work->recipe) && sources_resolve(work->recipe, work->arguments->mirror,
+                                                                      &work->sources, NULL) == -ENOMEM)
                 return error_oom(error);
         return load_before(work, error);
 }

@@ -117,13 +117,13 @@ TEST(a_stale_lock_names_what_is_different)
 
         CHECK(lock);
         recipe.packages = packages;
-        CHECK_OK(lock_check_request(lock, &recipe, &error));
+        CHECK_OK(lock_check_request(lock, &recipe, NULL, &error));
         recipe.packages = more;
-        CHECK_EQ(lock_check_request(lock, &recipe, &error), -ESTALE);
+        CHECK_EQ(lock_check_request(lock, &recipe, NULL, &error), -ESTALE);
         CHECK(strstr(error.message, "the recipe has Install=b,") && strstr(error.message, "without it"));
         error_clear(&error);
         recipe.packages = NULL;
-        CHECK_EQ(lock_check_request(lock, &recipe, &error), -ESTALE);
+        CHECK_EQ(lock_check_request(lock, &recipe, NULL, &error), -ESTALE);
         CHECK(strstr(error.message, "the recipe has no Install=a,"));
 }
 

@@ -1,0 +1,452 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a recipe may begin with: archives, folders and OCI images, good ones to the last file and bad ones with a reason."""
+import gzip
+import json
+import lzma
+import os
+import shutil
+import subprocess
+import tarfile
+
+from harness.archive import SUITE, Archive
+from harness.oci import TYPE, Layout, archive, digest, member
+from harness.servers import Hostile
+from harness.tap import Skip, need_root, run, test
+
+RECIPE = """[Image]
+Id=based
+Epoch=2026-01-31
+[Content]
+Base=%s
+[Disk]
+Formats=tar
+SlotSize=64M
+VarSize=64M
+EspSize=64M
+"""
+MODULES = "kernel/a/dm-verity.ko\nkernel/a/dm-mod.ko\nkernel/a/erofs.ko\nkernel/a/overlay.ko\nkernel/a/ext4.ko\nkernel/a/efivarfs.ko\n"
+UNIT = "[Unit]\nDescription=test\n"
+USERS = "root:x:0:0:root:/root:/bin/sh\nsystemd-network:x:998:998::/:/usr/sbin/nologin\n"
+
+# The least that a host can be made of.
+SYSTEM = [member("./"), member("boot"), member("boot/vmlinuz-1.0", "kernel"), member("etc"), member("etc/passwd", USERS),
+          member("etc/group", "root:x:0:\nshadow:x:42:\n"), member("etc/shadow", "root:*:1:0:99999:7:::\n", mode=0o640, gid=42),
+          member("etc/gshadow", "root:*::\nshadow:*::\n", mode=0o640, gid=42), member("usr"), member("usr/bin"),
+          member("usr/lib"), member("usr/lib/os-release", "ID=test\nNAME=Test\n"),
+          member("usr/lib/modules/1.0/modules.dep", ""), member("usr/lib/modules/1.0/modules.builtin", MODULES),
+          member("usr/lib/systemd/system/multi-user.target", UNIT), member("usr/lib/systemd/system/basic.target", UNIT),
+          member("usr/lib/systemd/system/local-fs.target", UNIT), member("usr/lib/systemd/systemd", "#!", mode=0o755)]
+
+
+class Scene:
+    def __init__(self, world):
+        self.world = world
+        self.folder = world.new_folder("base")
+        self.recipe = os.path.join(self.folder, "host.conf")
+        self.out = os.path.join(self.folder, "out")
+        self.cache = os.path.join(self.folder, "cache")
+        if not hasattr(world, "stage"):
+            world.stage = world.new_folder("stage")
+            subprocess.run(["meson", "install", "-C", world.build, "--no-rebuild", "--quiet", "--destdir", world.stage],
+                           capture_output=True, check=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def put(self, name, data):
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+        return name
+
+    def layout(self, name="layout"):
+        shutil.rmtree(self.path(name), ignore_errors=True)
+        return Layout(self.path(name))
+
+    def run(self, verb, base, *options, status=0, says=""):
+        with open(self.recipe, "w", encoding="utf-8") as file:
+            file.write(RECIPE % base)
+        command = [self.world.program("image-builder/bascule-image"), verb, self.recipe, "--cache", self.cache, *options]
+        if verb == "build":
+            command += ["-o", self.out, "--engine-root", self.world.stage, "--json"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == status, "status %d, not %d: %s" % (done.returncode, status, said)
+        assert says in said, said
+        return done.stdout
+
+    def build(self, base, *options):
+        """Builds and returns the steps that were done, not found in the cache."""
+        report = json.loads(self.run("build", base, *options))
+        return [step["step"] for step in report["steps"] if not step["cached"]]
+
+    def refuse(self, base, says, status, *options):
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.run("build", base, *options, status=status, says=says)
+        assert not os.path.isdir(self.out) or os.listdir(self.out) == [], os.listdir(self.out)
+        steps = os.path.join(self.cache, "base")
+        assert not os.path.isdir(steps) or not [name for name in os.listdir(steps) if "partial" in name], os.listdir(steps)
+
+    def tree(self):
+        """The image's members by name."""
+        with tarfile.open(os.path.join(self.out, "root.tar")) as tar:
+            return {info.name.removeprefix("./"): info for info in tar}
+
+    def root_hash(self):
+        with open(os.path.join(self.out, "image.json"), encoding="ascii") as file:
+            return json.load(file)["verity"]["root-hash"]
+
+    def inputs(self):
+        with open(os.path.join(self.out, "provenance.json"), encoding="ascii") as file:
+            found = json.load(file)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        return {entry["name"]: "sha256:" + entry["digest"]["sha256"] for entry in found}
+
+
+def _unpack(scene, data, name):
+    os.mkdir(scene.path(name))
+    subprocess.run(["tar", "-x", "-C", scene.path(name)], input=data, check=True)
+    return name
+
+
+@test
+def one_system_in_every_shape_gives_one_image(world):
+    scene = Scene(world)
+    plain = archive(*SYSTEM, member("usr/bin/tool", "tool", mode=0o4755), member("usr/bin/link", link="tool", kind=tarfile.SYMTYPE),
+                    member("usr/bin/hard", link="usr/bin/tool", kind=tarfile.LNKTYPE), member("dev"),
+                    member("dev/null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3), member("etc/apt/sources.list", "deb x y z\n"))
+    zstd = subprocess.run(["zstd", "-q", "-c"], input=plain, capture_output=True, check=True).stdout
+    layout = scene.layout()
+    layout.tag(layout.image(plain), "v1").tag(layout.image(plain, compression="+zstd"), "v2")
+    shapes = [scene.put("a.tar", plain), scene.put("a.tar.gz", gzip.compress(plain)), scene.put("a.tar.zst", zstd),
+              scene.put("a.tar.xz", lzma.compress(plain)), "oci:layout:v1", "oci:layout:v2"]
+    subprocess.run(["tar", "-C", scene.path("layout"), "-cf", scene.path("layout.tar"), "."], check=True)
+    shapes.append("oci:layout.tar:v1")
+    if os.geteuid() == 0:
+        shapes.append(_unpack(scene, plain, "folder"))
+    hashes = set()
+    for shape in shapes:
+        assert scene.build(shape)[0] == "base" or shape == "oci:layout.tar:v1", shape
+        hashes.add(scene.root_hash())
+    assert len(hashes) == 1, hashes
+    tree = scene.tree()
+    assert tree["usr/bin/tool"].mode == 0o4755 and tree["usr/bin/link"].linkname == "tool", tree["usr/bin/tool"]
+    assert {tree["usr/bin/tool"].islnk(), tree["usr/bin/hard"].islnk()} == {True, False}
+    assert tree["etc/shadow"].gid == 42 and tree["etc/shadow"].mode == 0o640
+    assert "dev/null" not in tree and "etc/apt/sources.list" not in tree and "boot/vmlinuz-1.0" not in tree
+    assert "packages" not in os.listdir(scene.cache), os.listdir(scene.cache)
+
+
+@test
+def the_base_is_in_key_lock_and_provenance(world):
+    scene = Scene(world)
+    layout = scene.layout()
+    first, second = archive(*SYSTEM), archive(member("etc"), member("etc/two", "2"))
+    image = layout.image(first, second)
+    layout.tag(image)
+    assert scene.build("oci:layout")[0] == "base"
+    assert scene.build("oci:layout") == []
+    inputs = scene.inputs()
+    assert inputs["layout"] == image["digest"], inputs
+    manifest = json.load(open(layout.path(image["digest"]), encoding="ascii"))
+    for part in [manifest["config"], *manifest["layers"]]:
+        assert inputs["layout/blobs/sha256/" + part["digest"].partition(":")[2]] == part["digest"], inputs
+    # A lock of a recipe that installs nothing fixes the base.
+    scene.refuse("oci:layout", "--locked asks for one", 5, "--locked")
+    scene.run("lock", "oci:layout")
+    lock = json.load(open(scene.recipe + ".lock", encoding="ascii"))
+    assert lock["packages"] == [] and "Base=" + image["digest"].partition(":")[2] in lock["request"], lock
+    assert scene.build("oci:layout", "--locked") == ["tar"]
+    other = layout.image(first)
+    layout.entries = []
+    layout.tag(other)
+    scene.refuse("oci:layout", "the lock is stale: the recipe has Base=" + other["digest"].partition(":")[2], 5)
+    scene.run("lock", "oci:layout", "--update")
+    assert scene.build("oci:layout", "--locked")[0] == "base"
+    assert "etc/two" not in scene.tree()
+
+
+@test
+def layers_hide_and_replace_what_lies_below(world):
+    scene = Scene(world)
+    layout = scene.layout()
+    lower = archive(*SYSTEM, member("etc/gone", "x"), member("opt"), member("opt/gone/a", "x"), member("opt/full"),
+                    member("opt/full/old", "x"), member("opt/file", "x"), member("opt/folder"), member("opt/folder/in", "x"),
+                    member("opt/link", link="/etc", kind=tarfile.SYMTYPE))
+    # Names of the same layer stay, whether they come before the whiteout or after it.
+    upper = archive(member("etc/.wh.gone", ""), member("etc/.wh.never-there", ""), member("opt/.wh.gone", ""),
+                    member("opt/full"), member("opt/full/new", "new"), member("opt/full/.wh..wh..opq", ""),
+                    member("opt/full/later", "new"), member("opt/file"), member("opt/file/.wh..wh..opq", ""),
+                    member("opt/file/now", "new"), member("opt/folder", "a file"), member("opt/link"),
+                    member("opt/link/own", "new"), member("opt/.wh..wh.plnk", ""))
+    layout.tag(layout.image(lower, upper))
+    scene.build("oci:layout")
+    tree = scene.tree()
+    assert sorted(name for name in tree if name.startswith("opt/")) == [
+        "opt/file", "opt/file/now", "opt/folder", "opt/full", "opt/full/later", "opt/full/new", "opt/link", "opt/link/own"], tree
+    assert tree["opt/folder"].isfile() and "etc/gone" not in tree and "etc/own" not in tree
+
+
+@test
+def an_index_is_searched_by_tag_and_architecture(world):
+    scene = Scene(world)
+    layout = scene.layout()
+    ours, theirs = layout.image(archive(*SYSTEM)), layout.image(archive(*SYSTEM), architecture="arm64")
+    two = layout.index(dict(theirs, platform={"os": "linux", "architecture": "arm64"}),
+                       dict(ours, platform={"os": "linux", "architecture": "amd64"}),
+                       dict(ours, platform={"os": "unknown", "architecture": "unknown"}))
+    layout.tag(layout.index(two), "both").tag(theirs, "arm").tag(layout.index(dict(theirs, platform={
+        "os": "linux", "architecture": "arm64"})), "nested-arm")
+    scene.build("oci:layout:both")
+    assert scene.inputs()["layout"] == ours["digest"], scene.inputs()
+    scene.refuse("oci:layout", "it has several images; name the one that is meant, Base=oci:PATH:TAG; its tags: both, arm", 3)
+    scene.refuse("oci:layout:none", 'it has no image with the tag \\"none\\"; its tags: both, arm, nested-arm', 3)
+    scene.refuse("oci:layout:nested-arm", "it has no image for amd64; it has them for: arm64", 3)
+    scene.refuse("oci:layout:arm", "the image is for linux on arm64, and the recipe for linux on amd64", 12)
+
+
+def _deep(layout, descriptor):
+    for _ in range(6):
+        descriptor = layout.index(descriptor)
+    return descriptor
+
+
+@test
+def a_layout_that_lies_is_refused(world):
+    scene = Scene(world)
+    good, zeros = archive(*SYSTEM), gzip.compress(bytes(4 << 20))
+
+    def case(says, status, make, *options):
+        layout = scene.layout()
+        layout.tag(make(layout))
+        scene.refuse("oci:layout", says, status, *options)
+
+    def changed(change):
+        return lambda layout: layout.image(good, change=change)
+
+    def overwrite(part, data):
+        def make(layout):
+            image = layout.image(good)
+            manifest = json.load(open(layout.path(image["digest"]), encoding="ascii"))
+            victim = {"manifest": image, "config": manifest["config"], "layer": manifest["layers"][0]}[part]
+            if data is None:
+                os.unlink(layout.path(victim["digest"]))
+            else:
+                with open(layout.path(victim["digest"]), "r+b") as file:
+                    data(file)
+            return image
+        return make
+
+    def flip(file):
+        file.seek(20)
+        file.write(b"?")
+
+    for part in ("manifest", "config", "layer"):
+        case("is damaged or forged: its SHA-256 is another", 9, overwrite(part, flip))
+        case("is missing", 9, overwrite(part, None))
+        case("and its descriptor says", 9, overwrite(part, lambda file: file.truncate(30)))
+    case("is not a SHA-256", 9,
+         lambda layout: dict(layout.image(good), digest="sha256:../../../../etc/passwd"))
+    case("only sha256 is", 9, lambda layout: dict(layout.image(good), digest="md5:00"))
+    case("the size of a blob is impossible", 9, lambda layout: dict(layout.image(good), size=1 << 62))
+    case("a document of the image is too large", 9, lambda layout: dict(layout.image(good), size=1 << 30))
+    case("its manifest has 1 layers, and its config 0", 9, changed(lambda config, _: config["rootfs"].update(diff_ids=[])))
+    case("it unpacks to other bytes than the image's config names", 9,
+         changed(lambda config, _: config["rootfs"].update(diff_ids=[digest(b"x")])))
+    case("or that lies elsewhere", 9, changed(lambda _, manifest: manifest["layers"][0].update(
+        mediaType=TYPE + "layer.nondistributable.v1.tar+gzip")))
+    case("layers, and 256 is the most", 9, changed(lambda _, manifest: manifest.update(layers=manifest["layers"] * 257)))
+    case("its config is not that of a container image", 9, changed(lambda _, manifest: manifest.update(
+        config=dict(mediaType=TYPE + "empty.v1+json", digest=digest(b"{}"), size=2))))
+    case("its mediaType is that of something else", 9, changed(lambda _, manifest: manifest.update(mediaType=TYPE + "index.v1+json")))
+    case("its indexes are nested more than 4 deep", 9, lambda layout: _deep(layout, layout.image(good)))
+    case("its compressed bytes are damaged", 10, lambda layout: layout.image(good, change=lambda config, manifest: manifest.update(
+        layers=[layout.blob(gzip.compress(good)[:-20], "layer.v1.tar+gzip")])))
+    case("layer 1 of 1 (sha256:" + digest(zeros).partition(":")[2][:12] + "): it unpacks to more than 1.0 MiB", 5,
+         lambda layout: layout.image(good, change=lambda config, manifest: manifest.update(
+             layers=[layout.blob(zeros, "layer.v1.tar+gzip")])), "--set", "Content.BaseLimit=1M")
+    layout = scene.layout().tag({})
+    scene.refuse("oci:layout", "index.json: ", 9)
+    layout.write("index.json", b"{" * 100000)
+    scene.refuse("oci:layout", "index.json", 9)
+    os.unlink(scene.path("layout/index.json"))
+    scene.refuse("oci:layout", "it is no OCI image layout", 3)
+
+
+HOSTILE = (
+    ("absolute or empty", [member("/etc/x", "x")]),
+    ('has \\".\\" or \\"..\\" in it', [member("../x", "x")]),
+    ('has \\".\\" or \\"..\\" in it', [member("etc/../../x", "x")]),
+    ("through something that is not a folder", [member("out", link="/tmp", kind=tarfile.SYMTYPE), member("out/x", "x")]),
+    ("a hard link to what is not in the archive", [member("x", link="etc/none", kind=tarfile.LNKTYPE)]),
+    ("absolute or empty", [member("x", link="/etc/passwd", kind=tarfile.LNKTYPE)]),
+    ('has \\".\\" or \\"..\\" in it', [member("x", link="../../etc/passwd", kind=tarfile.LNKTYPE)]),
+    ("through something that is not a folder", [member("out", link="/etc", kind=tarfile.SYMTYPE),
+                                                member("x", link="out/passwd", kind=tarfile.LNKTYPE)]),
+    ("device nodes are not allowed", [member("etc/disk", kind=tarfile.BLKTYPE, devmajor=8)]),
+    ("device nodes are not allowed", [member("dev", link="etc", kind=tarfile.SYMTYPE), member("device", kind=tarfile.CHRTYPE)]),
+)
+
+
+@test
+def members_that_would_leave_the_tree_are_refused(world):
+    scene = Scene(world)
+    for says, members in HOSTILE:
+        scene.put("a.tar", archive(*SYSTEM, *members))
+        scene.refuse("a.tar", says, 10)
+        layout = scene.layout()
+        layout.tag(layout.image(archive(*SYSTEM), archive(*members)))
+        scene.refuse("oci:layout", says, 10)
+    # A link of a lower layer leads out as well.
+    layout = scene.layout()
+    layout.tag(layout.image(archive(*SYSTEM, member("out", link="/tmp", kind=tarfile.SYMTYPE)), archive(member("out/x", "x"))))
+    scene.refuse("oci:layout", "layer 2 of 2", 10)
+    layout = scene.layout()
+    layout.tag(layout.image(archive(*SYSTEM), archive(member("etc/.wh...", ""))))
+    scene.refuse("oci:layout", "a whiteout that names nothing", 10)
+    assert not os.path.exists("/tmp/x")
+
+
+@test
+def archives_that_are_bombs_or_broken_are_refused(world):
+    scene = Scene(world)
+    limit = ("--set", "Content.BaseLimit=1M")
+    for name, pack in (("a.tar.gz", gzip.compress), ("a.tar.xz", lzma.compress)):
+        scene.put(name, pack(archive(*SYSTEM, member("big", bytes(3 << 20)))))
+        scene.refuse(name, "it unpacks to more than 1.0 MiB", 5, *limit)
+        scene.build(name)
+        scene.put(name, pack(archive(*SYSTEM))[:-40])
+        scene.refuse(name, "its compressed bytes are damaged, cut off", 10)
+    with open(scene.path("big"), "wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["tar", "-C", scene.folder, "--sparse", "-cf", scene.path("a.tar"), "big"], check=True)
+    scene.refuse("a.tar", "sparse files are not supported", 10)
+    os.makedirs(scene.path("folder/etc"))
+    shutil.copy(scene.path("big"), scene.path("folder/etc/big"))
+    scene.refuse("folder", "its files are larger than 1.0 MiB together", 5, *limit)
+    os.unlink(scene.path("folder/etc/big"))
+    if os.geteuid() == 0:
+        os.mknod(scene.path("folder/etc/null"), 0o020666, os.makedev(1, 3))
+        scene.refuse("folder", "etc/null is a device node", 5)
+    scene.put("a.tar", b"no archive at all" * 100)
+    scene.refuse("a.tar", "this is not a tar archive", 10)
+    scene.refuse("nothing.tar", "cannot find", 3)
+
+
+@test
+def what_a_recipe_may_ask_of_a_base_is_checked(world):
+    scene = Scene(world)
+    scene.put("a.tar", archive(*SYSTEM))
+    scene.refuse("a.tar", "set [Image] Epoch=", 3, "--set", "Image.Epoch=")
+    scene.refuse("oci:layout:", "cannot find", 3)
+    scene.refuse("a.tar", "[Packages] Suites= is missing", 3, "--set", "Packages.Install=x")
+    scene.refuse("oci:a.tar", "it is no OCI image layout", 3)
+
+
+# ---- packages on top ----
+
+# What dpkg needs to install a package without scripts.
+PROGRAMS = ("/bin/sh", "/bin/rm", "/bin/tar", "/usr/bin/env", "/usr/bin/diff", "/usr/bin/dpkg", "/usr/bin/dpkg-deb",
+            "/usr/bin/dpkg-split", "/usr/sbin/ldconfig", "/usr/sbin/start-stop-daemon")
+STATUS = ("Package: library\nStatus: install ok installed\nMaintainer: x\nArchitecture: all\nVersion: %s\n"
+          "Description: in the base\n\n")
+EVIL = 'DPkg::Pre-Invoke { "touch %s"; };\nAPT::Update::Pre-Invoke { "touch %s"; };\n'
+
+
+def _files_of_programs():
+    paths = set()
+    for program in PROGRAMS:
+        if not os.path.exists(program):
+            raise Skip("%s is not there" % program)
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+        paths |= {word for word in listed.split() if word.startswith("/")} | {program}
+    return sorted(paths)
+
+
+def _dpkg_system(*more, version="1"):
+    """A system with a dpkg that works, made of files of this machine, and one package in its database."""
+    members = [*SYSTEM, member("tmp", mode=0o1777), member("var"), member("var/lib"), member("var/lib/dpkg"),
+               member("var/lib/dpkg/status", STATUS % version), member("var/lib/dpkg/info"), member("var/lib/dpkg/updates"),
+               member("var/lib/dpkg/info/library.list", "/.\n"), member("var/lib/dpkg/info/format", "1\n"), *more]
+    links = [member(name, link="usr/" + name, kind=tarfile.SYMTYPE) for name in ("bin", "sbin", "lib", "lib64")]
+    for path in _files_of_programs():
+        with open(path, "rb") as file:
+            place = path if path.startswith("/usr") else "/usr" + path
+            members.append(member(place[1:], file.read(), mode=0o755))
+    return archive(*members, member("usr/sbin"), member("usr/lib64"), *links)
+
+
+class Packages(Scene):
+    """With an archive of tiny packages and the recipe's own mirror."""
+
+    def __init__(self, world):
+        need_root("to install packages without subordinate ids")
+        super().__init__(world)
+        self.archive = Archive(world)
+        self.archive.add("tool", "2", Depends="library (>= 1)")
+        self.archive.add("library", "1")
+        self.archive.add("unasked", Essential="yes", Priority="required")
+        self.archive.publish()
+        self.server = Hostile(self.archive.folder)
+        world.servers.append(self.server)
+        os.chmod(world.folder, 0o755)  # apt checks signatures as a user of its own
+        self.options = []
+        for setting in ("Suites=" + SUITE, "Mirror=" + self.server.url, "Keyring=" + self.archive.keyring,
+                        "Install=tool"):
+            self.options += ["--set", "Packages." + setting]
+
+    def packages(self):
+        with open(os.path.join(self.out, "image.json"), encoding="ascii") as file:
+            return {package["name"]: package["version"] for package in json.load(file)["packages"]}
+
+
+@test
+def packages_are_installed_on_what_the_base_has(world):
+    scene = Packages(world)
+    scene.put("a.tar", _dpkg_system())
+    assert scene.build("a.tar", *scene.options)[:2] == ["base", "packages"]
+    assert scene.packages() == {"library": "1", "tool": "2"}, scene.packages()
+    tree = scene.tree()
+    assert "content-of-tool" in tree and "content-of-library" not in tree and "content-of-unasked" not in tree
+    assert tree["etc/shadow"].gid == 42 and "usr/bin/env" in tree
+    free = scene.root_hash()
+    # A lock has what comes to the base, and gives the same.
+    scene.run("lock", "a.tar", *scene.options)
+    lock = json.load(open(scene.recipe + ".lock", encoding="ascii"))
+    assert [package["name"] for package in lock["packages"]] == ["tool"], lock["packages"]
+    scene.build("a.tar", "--locked", *scene.options)
+    assert scene.root_hash() == free
+    # Another base: the lock is stale, and renewed it upgrades what is too old.
+    scene.put("a.tar", _dpkg_system(version="0.5"))
+    scene.refuse("a.tar", "the lock is stale: the recipe has Base=", 5, *scene.options)
+    assert "+ library 1" in scene.run("lock", "a.tar", "--update", *scene.options)
+    scene.build("a.tar", "--locked", *scene.options)
+    assert scene.packages() == {"library": "1", "tool": "2"} and "content-of-library" in scene.tree()
+
+
+@test
+def settings_of_a_base_are_not_read(world):
+    scene = Packages(world)
+    mark = scene.path("run-by-the-base")
+    evil = EVIL % (mark, mark)
+    scene.put("a.tar", _dpkg_system(member("etc/apt/apt.conf.d/99evil", evil), member("etc/apt/apt.conf", evil),
+                                    member("etc/apt/sources.list.d/evil.list", "deb [trusted=yes] file:/nowhere x y\n"),
+                                    member("etc/apt/preferences.d/evil", "Package: tool\nPin: release *\nPin-Priority: -1\n")))
+    scene.build("a.tar", *scene.options)
+    assert scene.packages()["tool"] == "2" and not os.path.exists(mark)
+    scene.run("lock", "a.tar", *scene.options)
+    assert not os.path.exists(mark)
+
+
+@test
+def a_base_that_nothing_can_be_installed_on_says_why(world):
+    scene = Packages(world)
+    for data, says in ((archive(*SYSTEM), "packages cannot be installed on the base: it has no dpkg"),
+                       (archive(*SYSTEM, member("var"), member("var/lib", link="/tmp", kind=tarfile.SYMTYPE)),
+                        "one of its system folders is a link or a file")):
+        scene.put("a.tar", data)
+        scene.refuse("a.tar", says, 3, *scene.options)
+        scene.run("lock", "a.tar", *scene.options, status=3, says=says)
+
+
+if __name__ == "__main__":
+    run()
