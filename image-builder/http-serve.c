@@ -21,8 +21,8 @@ typedef struct Request {
         uint64_t first, last; /* last: UINT64_MAX for "to the end" */
 } Request;
 
-/* The head of a request, up to the empty line, NUL-terminated; 0 at the end of the stream. Clients send no
- * body and wait for the answer, so one byte at a time would do; what is read beyond stays for the next. */
+/* Waits for the head of a request, up to the empty line, which becomes a NUL: its length with the empty
+ * line, 0 at the end of the stream. What was read beyond it stays for the next. */
 static int read_head(int fd, char head[static HEAD_MAX + 1], size_t *length)
 {
         for (;;) {

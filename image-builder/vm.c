@@ -154,7 +154,7 @@ static int add(char ***argv, const char *format, ...)
         return strv_append_words(argv, text);
 }
 
-/* No path that a user chose is in it but the firmware's, whose commas are doubled for QEMU's parser. */
+/* For QEMU's parser of options. */
 static char *double_commas(const char *text)
 {
         char *copy = malloc(2 * strlen(text) + 1), *to = copy;
@@ -236,32 +236,32 @@ static int make_command(const Vm *vm, const VmOptions *options, char ***ret)
         return 0;
 }
 
+static int spawn(Vm *vm, const char *const *argv, Error *error)
+{
+        const int kept[] = { vm->disk_fd, vm->variables_fd, -1 };
+        _cleanup_fd_ int console_end = -1;
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot make a pipe: %s", strerror(errno));
+        vm->console_fd = ends[0];
+        console_end = ends[1];
+        boot_watch_begin(&vm->watch);
+        vm->began_ms = monotonic_ms();
+        return child_start(argv, &(ChildPipes){ -1, console_end, vm->log_fd, kept }, &vm->qemu, error);
+}
+
 int vm_start(Vm *vm, const VmOptions *options, Error *error)
 {
-        const int kept[] = { vm->disk_fd, -1, -1 };
         _cleanup_strv_ char **argv = NULL;
-        _cleanup_fd_ int console_end = -1;
-        ChildPipes pipes = { .input = -1, .errors = vm->log_fd };
-        int both[2], all[3], r = copy_variables(options->firmware, &vm->variables_fd, error);
+        int r = copy_variables(options->firmware, &vm->variables_fd, error);
 
         if (r >= 0)
                 r = free_port(&vm->ssh_port, error);
         if (r < 0)
                 return r;
         r = make_command(vm, options, &argv);
-        if (r < 0)
-                return error_oom(error);
-        if (pipe2(both, O_CLOEXEC) < 0)
-                return error_set(error, ERROR_FAILED, errno, "cannot make a pipe: %s", strerror(errno));
-        vm->console_fd = both[0];
-        console_end = both[1];
-        memcpy(all, kept, sizeof(all));
-        all[1] = vm->variables_fd;
-        pipes.output = console_end;
-        pipes.kept = all;
-        boot_watch_begin(&vm->watch);
-        vm->began_ms = monotonic_ms();
-        return child_start((const char *const *)argv, &pipes, &vm->qemu, error);
+        return r < 0 ? error_oom(error) : spawn(vm, (const char *const *)argv, error);
 }
 
 int64_t vm_time_ms(const Vm *vm)
