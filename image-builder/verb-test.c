@@ -45,6 +45,14 @@ static void tell_note(const char *text)
         (void)fprintf(stderr, "emulated, which takes many times as long: %s\n", text);
 }
 
+/* Names and messages quote the command line, which may be in any encoding. */
+static json_t *text_json(const char *text)
+{
+        json_t *json = json_string(text);
+
+        return json ? json : json_string("(not in UTF-8)");
+}
+
 static json_t *steps_json(const JunitReport *report)
 {
         json_t *array = json_array();
@@ -52,12 +60,12 @@ static json_t *steps_json(const JunitReport *report)
         for (size_t i = 0; i < report->count; i++) {
                 const JunitCase *step = &report->cases[i];
 
-                /* A message may quote the guest; it is shown if it is text. */
-                (void)json_array_append_new(array,
-                                json_pack("{s:s, s:s*, s:s, s:f, s:s*}", "group", step->group, "step",
-                                                step->name, "outcome", junit_outcome_name(step->outcome),
-                                                "seconds", (double)step->milliseconds / 1000, "message",
-                                                step->message));
+                (void)json_array_append_new(
+                                array, json_pack("{s:s, s:o, s:s, s:I, s:o*}", "group", step->group, "step",
+                                                       text_json(step->name), "outcome",
+                                                       junit_outcome_name(step->outcome), "milliseconds",
+                                                       (json_int_t)step->milliseconds, "message",
+                                                       step->message ? text_json(step->message) : NULL));
         }
         return array;
 }
@@ -69,17 +77,17 @@ static json_t *boot_json(const BootTimes *times)
         json_t *array = json_array();
 
         for (size_t i = 0; i < count; i++)
-                (void)json_array_append_new(array,
-                                json_pack("{s:s, s:f}", "phase", phases[i].name, "seconds",
-                                                (double)(phases[i].end_ms - phases[i].begin_ms) / 1000));
+                (void)json_array_append_new(
+                                array, json_pack("{s:s, s:I}", "phase", phases[i].name, "milliseconds",
+                                                       (json_int_t)(phases[i].end_ms - phases[i].begin_ms)));
         return array;
 }
 
 static int print_summary(const Arguments *arguments, const ImageTestResult *result)
 {
         const JunitReport *report = &result->report;
-        json_t *json = json_pack("{s:s, s:s, s:s, s:s*, s:s, s:s*, s:I, s:I, s:I, s:o, s:o}", "image",
-                        arguments->test.image, "id", result->image_id, "version", result->version,
+        json_t *json = json_pack("{s:o, s:s, s:s, s:s*, s:s, s:s*, s:I, s:I, s:I, s:o, s:o}", "image",
+                        text_json(arguments->test.image), "id", result->image_id, "version", result->version,
                         "updated-from", result->old_version[0] ? result->old_version : NULL, "accelerator",
                         result->has_kvm ? "kvm" : "emulation", "no-kvm-because", result->kvm_reason,
                         "passed", (json_int_t)junit_count(report, JUNIT_PASSED), "failed",

@@ -179,7 +179,8 @@ def a_guest_that_blesses_its_release_passes(world):
     assert suite.get("tests") == "2" and suite.get("failures") == suite.get("errors") == "0"
     assert b"Linux version 6.1" in trial.read("serial.log")
     assert ET.fromstring(trial.read("boot.svg")).tag.endswith("svg")
-    assert summary["boot"][0]["phase"] == "firmware", summary["boot"]
+    assert summary["boot"][0]["phase"] == "firmware" and summary["boot"][-1]["milliseconds"] >= 0, summary["boot"]
+    assert [(step["step"], "message" in step) for step in summary["steps"]] == [("boot", False), ("healthy", False)], summary
     assert _digest(image) == before, "the image was written to"
 
 
