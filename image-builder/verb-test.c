@@ -42,7 +42,7 @@ static void tell_step(const JunitCase *step)
 
 static void tell_note(const char *text)
 {
-        (void)fprintf(stderr, "emulated, which takes many times as long: %s\n", text);
+        (void)fprintf(stderr, "emulated, which is slow: %s\n", text);
 }
 
 /* Names and messages quote the command line, which may be in any encoding. */
