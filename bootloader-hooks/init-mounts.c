@@ -33,31 +33,57 @@ static int mount_on(const char *what, const char *path, const char *type, const 
 }
 
 /* In a mount namespace of its own, so that /dev in the root goes away with the process. */
-_noreturn_ static void run_repair(const char *device)
+_noreturn_ static void run_repair(const char *option, const char *device)
 {
         if (unshare(CLONE_NEWNS) < 0 || mount("/dev", SYSROOT "/dev", NULL, MS_BIND, NULL) < 0 ||
                         chroot(SYSROOT) < 0 || chdir("/") < 0)
                 _exit(127);
-        (void)execl("/sbin/e2fsck", "e2fsck", "-p", device, (char *)NULL);
+        (void)execl("/sbin/e2fsck", "e2fsck", option, device, (char *)NULL);
         _exit(127);
 }
 
-/* Lets the release's own e2fsck mend what it can mend without asking. */
-static void repair_var(const char *device, void (*alive)(void))
+/* The exit status of the release's own e2fsck; negative errno when it did not come to its end. */
+static int repair_with(const char *option, const char *device, void (*alive)(void))
 {
-        pid_t child;
+        int status = 0;
+        pid_t child = fork(), r;
 
-        if (access(SYSROOT "/sbin/e2fsck", X_OK) < 0)
-                return;
-        init_problem("repairing %s", device);
-        child = fork();
+        if (child < 0)
+                return -errno;
         if (child == 0)
-                run_repair(device);
-        for (unsigned i = 0; child > 0 && waitpid(child, NULL, WNOHANG) == 0; i++) {
+                run_repair(option, device);
+        for (unsigned i = 0; (r = waitpid(child, &status, WNOHANG)) == 0; i++) {
                 if (i == REPAIR_SECONDS_MAX)
                         (void)kill(child, SIGKILL);
                 alive();
                 (void)sleep(1);
+        }
+        return r == child && WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+/* e2fsck(8): 4, errors are left; 8, it could not even begin. From 16 on it was not the filesystem. */
+#define E2FSCK_LEFT 4
+#define E2FSCK_OTHER 16
+
+/* First what can be mended without asking. Where that wants a person (a torn superblock is enough), there is
+ * none who could be asked, and everything that is in /var is lost if nothing is tried. With a superblock
+ * from elsewhere not everything is mended at once. Few words: the kernel's log takes ten lines at a time. */
+static void repair_var(const char *device, void (*alive)(void))
+{
+        static const char *const options[] = { "-p", "-y", "-y", "-y" };
+        int status = E2FSCK_LEFT;
+
+        if (access(SYSROOT "/sbin/e2fsck", X_OK) < 0)
+                return;
+        init_problem("repairing %s", device);
+        for (size_t i = 0; i < ELEMENTS(options); i++) {
+                bool is_left = i == 1 ? status >= E2FSCK_LEFT && status < E2FSCK_OTHER
+                                      : status > 0 && status & E2FSCK_LEFT;
+
+                if (!is_left)
+                        break;
+                status = repair_with(options[i], device, alive);
+                init_problem("e2fsck %s of %s ended with %d", options[i], device, status);
         }
 }
 

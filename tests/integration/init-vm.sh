@@ -41,6 +41,16 @@ make_initrd() {
         (cd initrd && find . | LC_ALL=C sort | cpio -o -H newc --quiet) >initrd.img
 }
 
+# put_e2fsck FOLDER: it, and the libraries that it needs.
+put_e2fsck() {
+        local program path
+        program=$(PATH=$PATH:/usr/sbin:/sbin command -v e2fsck) || return 1
+        install -D "$program" "$1/sbin/e2fsck"
+        for path in $(ldd "$program" | grep -o '/[^ ]*'); do
+                install -D "$path" "$1$path"
+        done
+}
+
 # make_release VERSION: root-VERSION.img, hash-VERSION.img and root_hash[VERSION].
 declare -A root_hash
 make_release() {
@@ -48,6 +58,7 @@ make_release() {
         rm -rf root
         mkdir -p root/{dev,etc/folder,proc,run,sbin,sys,tmp,usr/lib,var}
         cp "$guest" root/sbin/init
+        put_e2fsck root || return 1
         printf 'IMAGE_ID=tiny\nIMAGE_VERSION=%s\n' "$version" >root/usr/lib/os-release
         : >root/etc/machine-id
         echo "of $version" | tee root/etc/{changed,removed,release,folder/old} >/dev/null
@@ -148,8 +159,14 @@ ok "both layers of /etc are kept" "told /var/lib/bascule/etc has 1" "told /var/l
 boot 1
 ok "the first release finds the /etc that it left" "told /etc/release = of 1" "told /etc/changed = by the host"
 
+damage var 3 1
+boot 1
+ok "a torn superblock of /var is mended, and all is there" "told up" "said e2fsck -p of /dev/vda5 ended with 8" \
+        "said e2fsck -y of /dev/vda5 ended with 1" "told mount /var is ext4 rw,nosuid,nodev" "told /etc/changed = by the host" \
+        "told /var/seed = seed" "told /run/bascule/var-volatile = (none)"
+
 cp --sparse=always disk.good disk.raw
-damage var 0 64
+damage var 0 49152
 boot 1
 ok "without /var a host boots on memory" "told up" "told mount /var is tmpfs rw" "told /run/bascule/var-volatile = cannot mount" \
         "said IN MEMORY ONLY"

@@ -190,11 +190,11 @@ class Judge:
 
     @staticmethod
     def _mend_var(view, place, path, damage):
-        """A host asks e2fsck -p; where that gives up it runs without /var, until a person asks for more."""
+        """A host asks e2fsck -p, and where that gives up e2fsck -y, as often."""
         view.put_into(path, *place)
         done = subprocess.run(["/usr/sbin/e2fsck", "-fp", path], capture_output=True, check=False)
         if done.returncode & ~3:
-            damage["/var left to a person"] += 1
+            damage["/var: e2fsck -p gives up"] += 1
             for _ in range(3):  # with a superblock from elsewhere it does not do everything at once
                 done = subprocess.run(["/usr/sbin/e2fsck", "-fy", path], capture_output=True, check=False)
         if done.returncode & ~3:
