@@ -177,7 +177,7 @@ static int add_base(Build *build, Materials *materials, Error *error)
         return r;
 }
 
-/* The recipe, its profiles and lock, its base, and what the kernel image and the ESP are made of beside
+/* The recipe, its profiles, lock, scripts and base, and what the kernel image and the ESP are made of beside
  * packages. */
 static int add_inputs(Build *build, Materials *materials, Error *error)
 {
@@ -192,6 +192,8 @@ static int add_inputs(Build *build, Materials *materials, Error *error)
         }
         if (r >= 0 && build->lock)
                 r = add_neighbour(build, materials, path, error);
+        for (char **script = recipe->scripts; r >= 0 && script && *script; script++)
+                r = add_file(materials, *script, strrchr(*script, '/') + 1, error);
         if (r >= 0 && build->base)
                 r = add_base(build, materials, error);
         if (r >= 0)

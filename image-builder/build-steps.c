@@ -58,9 +58,10 @@ ComposeOptions build_compose_options(const Build *build)
 
 int build_compose(Build *build, Error *error)
 {
-        _cleanup_free_ char *tar = NULL;
+        _cleanup_free_ char *tar = NULL, *log_path = NULL;
+        _cleanup_fd_ int log_fd = -1;
         ComposeOptions options = build_compose_options(build);
-        char remark[64];
+        char remark[64], log_name[64];
         int r;
 
         if (build->is_composed)
@@ -72,7 +73,12 @@ int build_compose(Build *build, Error *error)
                 return error_oom(error);
         options.tar_path = tar;
         progress_begin(build->progress, "tree", 0);
-        r = compose(&options, &build->composition, error);
+        (void)snprintf(log_name, sizeof(log_name), "scripts-%.16s", build->keys[BUILD_ROOT].text);
+        r = build->recipe->scripts ? cache_open_log(build->cache, log_name, &log_fd, &log_path, error) : 0;
+        options.log_fd = log_fd;
+        options.log_path = log_path;
+        if (r >= 0)
+                r = compose(&options, &build->composition, error);
         if (r < 0)
                 return r;
         build->is_composed = true;

@@ -139,12 +139,15 @@ static int add_update_settings(Tree *tree, const Recipe *recipe, Error *error)
                                                                 0644, NULL, error);
 }
 
-int compose_add_recipe(Tree *tree, const Recipe *recipe, Error *error)
+int compose_add_recipe(Tree *tree, const ComposeOptions *options, Error *error)
 {
+        const Recipe *recipe = options->recipe;
         int r = add_accounts(tree, recipe, error);
 
         if (r >= 0)
                 r = add_files(tree, recipe, error);
+        if (r >= 0)
+                r = compose_run_scripts(tree, options, error);
         if (r >= 0)
                 r = tree_set_hostname(tree, recipe->hostname ? recipe->hostname : recipe->image_id, error);
         if (r >= 0)

@@ -161,7 +161,7 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
                 r = normalise_take_kernel(tree, &composition->kernel, &composition->kernel_image,
                                 &composition->kernel_size, error);
         if (r >= 0)
-                r = compose_add_recipe(tree, options->recipe, error);
+                r = compose_add_recipe(tree, options, error);
         if (r >= 0)
                 r = engine_files_add(tree, options->engine_root, error);
         if (r >= 0)
@@ -234,6 +234,10 @@ static int key_of_content(CacheKey *key, const Recipe *recipe, Error *error)
                 cache_key_add_text(key, "owner", node->owner);
                 cache_key_add_text(key, "group", node->group);
         }
+        for (char **script = recipe->scripts; r >= 0 && script && *script; script++)
+                r = cache_key_add_file(key, "script", *script, error);
+        if (recipe->scripts)
+                cache_key_add_number(key, "script-network", recipe->script_network);
         cache_key_add_list(key, "removed", recipe->removed_globs);
         cache_key_add_list(key, "removed-package", recipe->removed_packages);
         cache_key_add_list(key, "root-module", recipe->root_modules);

@@ -14,6 +14,8 @@ typedef struct ComposeOptions {
         const char *tar_path;    /* what mmdebstrap made */
         const char *engine_root; /* engine-files.h */
         int64_t epoch;           /* mtime of everything */
+        int log_fd;              /* what scripts print; -1: discarded */
+        const char *log_path;    /* for messages; NULL: there is none */
 } ComposeOptions;
 
 typedef struct ComposePackage {
@@ -57,5 +59,7 @@ int compose_drop_stand_in(Tree *tree, Error *error);
 /* Drops the stanzas of a package from dpkg's status file; 0 also when there is none. */
 int compose_drop_package(Tree *tree, const char *name, Error *error);
 
-/* Accounts, the recipe's files, services, the engine's settings. */
-int compose_add_recipe(Tree *tree, const Recipe *recipe, Error *error);
+/* Accounts, the recipe's files, scripts, services, the engine's settings. */
+int compose_add_recipe(Tree *tree, const ComposeOptions *options, Error *error);
+/* Runs the recipe's scripts, if it has any, in a sandbox (sandbox.h). */
+int compose_run_scripts(Tree *tree, const ComposeOptions *options, Error *error);

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define LAST_LINE_MAX 400
 
 /* Which Debian package has a program. */
 static const char *package_of(const char *program)
@@ -165,7 +164,7 @@ int process_run(const char *const *argv, const ProcessOptions *options, Error *e
 }
 
 /* The last line of a log that is not empty, or "". */
-static void last_line(int log_fd, char ret[static LAST_LINE_MAX + 1])
+void process_last_line(int log_fd, char ret[static PROCESS_LINE_MAX + 1])
 {
         struct stat status;
         size_t size, end;
@@ -174,7 +173,7 @@ static void last_line(int log_fd, char ret[static LAST_LINE_MAX + 1])
         ret[0] = 0;
         if (log_fd < 0 || fstat(log_fd, &status) < 0 || !S_ISREG(status.st_mode))
                 return;
-        size = (size_t)MIN_OF(status.st_size, (off_t)LAST_LINE_MAX);
+        size = (size_t)MIN_OF(status.st_size, (off_t)PROCESS_LINE_MAX);
         offset = status.st_size - (off_t)size;
         if (pread_full(log_fd, ret, size, (uint64_t)offset) < 0)
                 size = 0;
@@ -187,11 +186,11 @@ static void last_line(int log_fd, char ret[static LAST_LINE_MAX + 1])
 
 static int check(int status, const char *name, int log_fd, Error *error)
 {
-        char line[LAST_LINE_MAX + 1];
+        char line[PROCESS_LINE_MAX + 1];
 
         if (status <= 0)
                 return status;
-        last_line(log_fd, line);
+        process_last_line(log_fd, line);
         return error_set(error, ERROR_FAILED, EIO, "%s failed with status %d%s%s", name, status,
                         line[0] ? ": " : "", line);
 }

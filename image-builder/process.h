@@ -8,8 +8,8 @@
 
 typedef struct ProcessOptions {
         const char *const *environment; /* more NAME=VALUE strings, NULL-terminated; may be NULL */
-        const char *folder;       /* working directory; NULL: the present one */
-        int log_fd;               /* standard error, and output unless it is captured; -1: discarded */
+        const char *folder;             /* working directory; NULL: the present one */
+        int log_fd;                     /* standard error, and output unless it is captured; -1: discarded */
 } ProcessOptions;
 
 /* Runs argv[0] (looked up in PATH and the sbin folders) to its end and returns its exit status, 128 + N when
@@ -25,6 +25,10 @@ int process_check(const char *const *argv, const ProcessOptions *options, Error 
  * cap_bytes. */
 int process_capture(const char *const *argv, const ProcessOptions *options, size_t cap_bytes, char **ret,
                 size_t *ret_size, Error *error);
+
+/* The last line of a log that is a regular file; "" when there is none. */
+#define PROCESS_LINE_MAX 400
+void process_last_line(int log_fd, char ret[static PROCESS_LINE_MAX + 1]);
 
 /* Path of a program, newly allocated; the error is as for process_run(). */
 int process_find(const char *name, char **ret, Error *error);

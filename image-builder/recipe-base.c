@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recipe.h"
+#include "strv.h"
 
 #include <string.h>
 
 #define OCI_PREFIX "oci:"
 #define TAG_MAX 255
+#define SCRIPTS_MAX 100
 
 static int set_tag(Recipe *recipe, const char *tag, Error *error)
 {
@@ -38,6 +40,26 @@ int recipe_set_base(void *data, const IniKey *key _unused_, const char *value, I
         recipe->base_tag = NULL;
         recipe->base_is_oci = is_oci;
         return tag ? set_tag(recipe, tag, error) : 0;
+}
+
+/* A file; an empty value takes back earlier ones. */
+int recipe_set_script(
+                void *data, const IniKey *key _unused_, const char *value, IniPlace place, Error *error)
+{
+        Recipe *recipe = data;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!*value) {
+                recipe->scripts = strv_free(recipe->scripts);
+                return 0;
+        }
+        if (strv_length(recipe->scripts) >= SCRIPTS_MAX)
+                return error_set(error, ERROR_CONFIG, E2BIG, "more than %d scripts", SCRIPTS_MAX);
+        r = recipe_host_path(value, place, &path, error);
+        if (r >= 0 && strv_append(&recipe->scripts, path) < 0)
+                r = error_oom(error);
+        return r;
 }
 
 bool recipe_installs_packages(const Recipe *recipe)

@@ -69,6 +69,9 @@ static void put_content(Writer *writer, const Recipe *recipe)
                         writer->r = buffer_printf(&writer->out, "Directory=%s:%04o:%s:%s\n", node->path,
                                         node->mode, or_empty(node->owner), or_empty(node->group));
         }
+        put_words(writer, "Script", recipe->scripts);
+        if (recipe->scripts)
+                put(writer, "ScriptNetwork", recipe->script_network ? "yes" : "no");
         put_words(writer, "Remove", recipe->removed_globs);
         put_words(writer, "RemovePackages", recipe->removed_packages);
         put_words(writer, "AllowSecret", recipe->allowed_secrets);

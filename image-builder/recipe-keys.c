@@ -446,6 +446,8 @@ const IniKey recipe_keys[] = {
         { "Content", "Tree", set_tree, 0 },
         { "Content", "Directory", set_directory, 0 },
         { "Content", "Link", set_link, 0 },
+        { "Content", "Script", recipe_set_script, 0 },
+        KEY("Content", "ScriptNetwork", ini_set_bool, script_network),
         KEY("Content", "Remove", ini_set_words, removed_globs),
         KEY("Content", "RemovePackages", ini_set_words, removed_packages),
         KEY("Content", "AllowSecret", ini_set_words, allowed_secrets),

@@ -61,6 +61,8 @@ typedef struct Recipe {
         RecipeFile *files, *trees;
         RecipeNode *nodes;
         size_t file_count, tree_count, node_count;
+        char **scripts; /* files that are run in the tree, in this order */
+        bool script_network;
         char **removed_globs, **removed_packages, **allowed_secrets;
 
         /* [Kernel] */
@@ -133,7 +135,8 @@ int recipe_read_file(Recipe *recipe, const char *path, Error *error);
 /* A path of the building machine, relative to the file that names it, made absolute (*ret is the caller's).
  */
 int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error);
-/* recipe-base.c: the setter of Base=. */
+/* recipe-base.c: the setters of Base= and Script=. */
+int recipe_set_script(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 int recipe_set_base(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 
 /* recipe-profiles.c: the file of a profile, newly allocated, NULL when out of memory; and reading them. */

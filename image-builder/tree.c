@@ -90,6 +90,14 @@ Tree *tree_free(Tree *tree)
         return NULL;
 }
 
+void tree_swap(Tree *a, Tree *b)
+{
+        Tree kept = *a;
+
+        *a = *b;
+        *b = kept;
+}
+
 TreeNode *tree_root(const Tree *tree)
 {
         return tree->root;

@@ -87,6 +87,9 @@ Tree *tree_free(Tree *tree);
 DEFINE_CLEANUP(Tree *, tree_free)
 #define _cleanup_tree_ _cleanup_(tree_freep)
 
+/* Each gets what the other had. */
+void tree_swap(Tree *a, Tree *b);
+
 TreeNode *tree_root(const Tree *tree);
 
 /* Inodes in the tree, the root's included. */

@@ -12,94 +12,8 @@ import tarfile
 from harness.archive import SUITE, Archive
 from harness.oci import TYPE, Layout, archive, digest, member
 from harness.servers import Hostile
-from harness.tap import Skip, need_root, run, test
-
-RECIPE = """[Image]
-Id=based
-Epoch=2026-01-31
-[Content]
-Base=%s
-[Disk]
-Formats=tar
-SlotSize=64M
-VarSize=64M
-EspSize=64M
-"""
-MODULES = "kernel/a/dm-verity.ko\nkernel/a/dm-mod.ko\nkernel/a/erofs.ko\nkernel/a/overlay.ko\nkernel/a/ext4.ko\nkernel/a/efivarfs.ko\n"
-UNIT = "[Unit]\nDescription=test\n"
-USERS = "root:x:0:0:root:/root:/bin/sh\nsystemd-network:x:998:998::/:/usr/sbin/nologin\n"
-
-# The least that a host can be made of.
-SYSTEM = [member("./"), member("boot"), member("boot/vmlinuz-1.0", "kernel"), member("etc"), member("etc/passwd", USERS),
-          member("etc/group", "root:x:0:\nshadow:x:42:\n"), member("etc/shadow", "root:*:1:0:99999:7:::\n", mode=0o640, gid=42),
-          member("etc/gshadow", "root:*::\nshadow:*::\n", mode=0o640, gid=42), member("usr"), member("usr/bin"),
-          member("usr/lib"), member("usr/lib/os-release", "ID=test\nNAME=Test\n"),
-          member("usr/lib/modules/1.0/modules.dep", ""), member("usr/lib/modules/1.0/modules.builtin", MODULES),
-          member("usr/lib/systemd/system/multi-user.target", UNIT), member("usr/lib/systemd/system/basic.target", UNIT),
-          member("usr/lib/systemd/system/local-fs.target", UNIT), member("usr/lib/systemd/systemd", "#!", mode=0o755)]
-
-
-class Scene:
-    def __init__(self, world):
-        self.world = world
-        self.folder = world.new_folder("base")
-        self.recipe = os.path.join(self.folder, "host.conf")
-        self.out = os.path.join(self.folder, "out")
-        self.cache = os.path.join(self.folder, "cache")
-        if not hasattr(world, "stage"):
-            world.stage = world.new_folder("stage")
-            subprocess.run(["meson", "install", "-C", world.build, "--no-rebuild", "--quiet", "--destdir", world.stage],
-                           capture_output=True, check=True)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def put(self, name, data):
-        with open(self.path(name), "wb") as file:
-            file.write(data)
-        return name
-
-    def layout(self, name="layout"):
-        shutil.rmtree(self.path(name), ignore_errors=True)
-        return Layout(self.path(name))
-
-    def run(self, verb, base, *options, status=0, says=""):
-        with open(self.recipe, "w", encoding="utf-8") as file:
-            file.write(RECIPE % base)
-        command = [self.world.program("image-builder/bascule-image"), verb, self.recipe, "--cache", self.cache, *options]
-        if verb == "build":
-            command += ["-o", self.out, "--engine-root", self.world.stage, "--json"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        said = done.stdout + done.stderr
-        assert done.returncode == status, "status %d, not %d: %s" % (done.returncode, status, said)
-        assert says in said, said
-        return done.stdout
-
-    def build(self, base, *options):
-        """Builds and returns the steps that were done, not found in the cache."""
-        report = json.loads(self.run("build", base, *options))
-        return [step["step"] for step in report["steps"] if not step["cached"]]
-
-    def refuse(self, base, says, status, *options):
-        shutil.rmtree(self.out, ignore_errors=True)
-        self.run("build", base, *options, status=status, says=says)
-        assert not os.path.isdir(self.out) or os.listdir(self.out) == [], os.listdir(self.out)
-        steps = os.path.join(self.cache, "base")
-        assert not os.path.isdir(steps) or not [name for name in os.listdir(steps) if "partial" in name], os.listdir(steps)
-
-    def tree(self):
-        """The image's members by name."""
-        with tarfile.open(os.path.join(self.out, "root.tar")) as tar:
-            return {info.name.removeprefix("./"): info for info in tar}
-
-    def root_hash(self):
-        with open(os.path.join(self.out, "image.json"), encoding="ascii") as file:
-            return json.load(file)["verity"]["root-hash"]
-
-    def inputs(self):
-        with open(os.path.join(self.out, "provenance.json"), encoding="ascii") as file:
-            found = json.load(file)["predicate"]["buildDefinition"]["resolvedDependencies"]
-        return {entry["name"]: "sha256:" + entry["digest"]["sha256"] for entry in found}
+from harness.system import SYSTEM, Scene, programs
+from harness.tap import need_root, run, test
 
 
 def _unpack(scene, data, name):
@@ -352,27 +266,12 @@ STATUS = ("Package: library\nStatus: install ok installed\nMaintainer: x\nArchit
 EVIL = 'DPkg::Pre-Invoke { "touch %s"; };\nAPT::Update::Pre-Invoke { "touch %s"; };\n'
 
 
-def _files_of_programs():
-    paths = set()
-    for program in PROGRAMS:
-        if not os.path.exists(program):
-            raise Skip("%s is not there" % program)
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-        paths |= {word for word in listed.split() if word.startswith("/")} | {program}
-    return sorted(paths)
-
-
 def _dpkg_system(*more, version="1"):
     """A system with a dpkg that works, made of files of this machine, and one package in its database."""
     members = [*SYSTEM, member("tmp", mode=0o1777), member("var"), member("var/lib"), member("var/lib/dpkg"),
                member("var/lib/dpkg/status", STATUS % version), member("var/lib/dpkg/info"), member("var/lib/dpkg/updates"),
                member("var/lib/dpkg/info/library.list", "/.\n"), member("var/lib/dpkg/info/format", "1\n"), *more]
-    links = [member(name, link="usr/" + name, kind=tarfile.SYMTYPE) for name in ("bin", "sbin", "lib", "lib64")]
-    for path in _files_of_programs():
-        with open(path, "rb") as file:
-            place = path if path.startswith("/usr") else "/usr" + path
-            members.append(member(place[1:], file.read(), mode=0o755))
-    return archive(*members, member("usr/sbin"), member("usr/lib64"), *links)
+    return archive(*members, *programs(PROGRAMS), member("usr/sbin"), member("usr/lib64"))
 
 
 class Packages(Scene):

@@ -270,7 +270,8 @@ TEST(a_shown_recipe_means_the_same)
                             "keys.pub\n[Kernel]\n"
                             "CommandLine=quiet "
                             "panic=5\nRootModules=veth kernel/net/*\n[Content]\nFile=keys.pub:/etc/keys\n"
-                            "Remove=usr/share/x*\nRemovePackages=perl-base\n");
+                            "Script=keys.pub\nBase=oci:keys.pub:v1\nRemove=usr/share/"
+                            "x*\nRemovePackages=perl-base\n");
         CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &first, &error));
         CHECK_OK(recipe_format(first, &shown));
         CHECK(strstr(shown, "RemovePackages=perl-base\n") && strstr(shown, "RootModules=kernel/net/*\n"));

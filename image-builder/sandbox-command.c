@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "file.h"
+#include "sandbox-internal.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* All of this runs in children of a fork and ends in sandbox_fail(), execve() or _exit(). */
+
+#define PATH_SIZE 4096
+#define HOST_NAME "localhost"
+
+_noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command)
+{
+        SandboxReport report = { .stage = stage, .number = number, .command = command };
+
+        (void)write_full(report_fd, &report, sizeof(report));
+        _exit(1);
+}
+
+/* "FOLDER/NAME", if that is a folder; it is made if it is not there, and a link is no folder. */
+static int find_mount_point(const char *folder, const char *name, char ret[static PATH_SIZE])
+{
+        struct stat status;
+
+        if (snprintf(ret, PATH_SIZE, "%s/%s", folder, name) >= PATH_SIZE)
+                return -ENAMETOOLONG;
+        if (mkdir(ret, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        if (lstat(ret, &status) < 0)
+                return -errno;
+        return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int add_device(const char *folder, const char *name)
+{
+        char path[PATH_SIZE], source[64];
+        int fd;
+
+        (void)snprintf(source, sizeof(source), "/dev/%s", name);
+        if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= PATH_SIZE)
+                return -ENAMETOOLONG;
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0)
+                return -errno;
+        (void)close(fd);
+        return mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
+static int mount_devices(const char *folder)
+{
+        static const char *const names[] = { "null", "zero", "full", "random", "urandom" };
+        static const char *const links[][2] = { { "/proc/self/fd", "fd" }, { "/proc/self/fd/0", "stdin" },
+                { "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" } };
+        char dev[PATH_SIZE], path[PATH_SIZE];
+        int r = find_mount_point(folder, "dev", dev);
+
+        if (r >= 0 && mount("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
+                r = -errno;
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++)
+                r = add_device(dev, names[i]);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(links); i++) {
+                (void)snprintf(path, sizeof(path), "%.4000s/%s", dev, links[i][1]);
+                if (symlink(links[i][0], path) < 0)
+                        r = -errno;
+        }
+        return r;
+}
+
+/* In a container that hides parts of its own /proc the kernel gives no other. */
+static int mount_proc(const char *folder)
+{
+        char path[PATH_SIZE];
+        int r = find_mount_point(folder, "proc", path);
+
+        if (r >= 0 && mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
+                        errno != EPERM)
+                r = -errno;
+        return r;
+}
+
+static int enter(const char *folder)
+{
+        int r;
+
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                        mount(folder, folder, NULL, MS_BIND, NULL) < 0)
+                return -errno;
+        r = mount_devices(folder);
+        if (r >= 0)
+                r = mount_proc(folder);
+        if (r < 0)
+                return r;
+        if (chdir(folder) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+                        chdir("/") < 0 || sethostname(HOST_NAME, strlen(HOST_NAME)) < 0)
+                return -errno;
+        return 0;
+}
+
+/* The first process of its namespace: when it ends, so does whatever it left running. */
+static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int report_fd)
+{
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC), r;
+        int output = sandbox->log_fd >= 0 ? sandbox->log_fd : null;
+
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+                        dup2(output, STDERR_FILENO) < 0)
+                sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
+        r = enter(sandbox->folder);
+        if (r < 0)
+                sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setsid() < 0)
+                sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
+        (void)umask(022);
+        (void)execve(sandbox->commands[number],
+                        (char *const[]){ (char *)(uintptr_t)sandbox->commands[number], NULL },
+                        (char *const *)(uintptr_t)sandbox->environment);
+        sandbox_fail(report_fd, SANDBOX_START, errno, number);
+}
+
+static int wait_for(pid_t child)
+{
+        int status;
+
+        while (waitpid(child, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Between: its child is the first of the new process namespace, and it is not in it itself. */
+static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int report_fd)
+{
+        int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+        pid_t child;
+        int status;
+
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (unshare(spaces | (sandbox->with_network ? 0 : CLONE_NEWNET)) < 0)
+                sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
+        child = fork();
+        if (child < 0)
+                sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
+        if (child == 0)
+                run_first(sandbox, number, report_fd);
+        status = wait_for(child);
+        if (status != 0) /* an earlier report of the child counts */
+                sandbox_fail(report_fd, SANDBOX_COMMAND, status, number);
+        _exit(0);
+}
+
+void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd)
+{
+        pid_t child = fork();
+
+        if (child < 0)
+                sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
+        if (child == 0)
+                run_between(sandbox, number, report_fd);
+        if (wait_for(child) != 0)
+                sandbox_fail(report_fd, SANDBOX_COMMAND, 1, number);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "buffer.h"
+#include "file.h"
+#include "process.h"
+#include "sandbox-internal.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <string.h>
+
+#define MAP_MAX (64 * KIB)
+#define SUBORDINATE_MAX (1 * MIB)
+#define LINES_MAX 340 /* as the kernel has it */
+
+/* The ids that we have, each as itself. */
+static int make_own_map(const char *path, Buffer *ret)
+{
+        _cleanup_free_ char *text = NULL;
+        char *next;
+        size_t size;
+        int r = file_read(AT_FDCWD, path, MAP_MAX, &text, &size);
+
+        if (r < 0)
+                return r;
+        next = text;
+        for (char *line; r >= 0 && (line = strsep(&next, "\n"));) {
+                unsigned long inside, outside, count;
+
+                if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3)
+                        r = buffer_printf(ret, "%lu %lu %lu\n", inside, inside, count);
+        }
+        return r;
+}
+
+static int write_map(pid_t process, const char *name, Error *error)
+{
+        _cleanup_free_ char *from = string_format("/proc/self/%s", name);
+        _cleanup_free_ char *to = string_format("/proc/%d/%s", (int)process, name);
+        _cleanup_buffer_ Buffer map = BUFFER_WITH_CAP(MAP_MAX);
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (!from || !to)
+                return error_oom(error);
+        r = make_own_map(from, &map);
+        fd = open(to, O_WRONLY | O_CLOEXEC);
+        if (r >= 0 && fd < 0)
+                r = -errno;
+        if (r >= 0 && write(fd, map.data, map.size) != (ssize_t)map.size) /* in one call, as it must be */
+                r = errno > 0 ? -errno : -EIO;
+        return r < 0 ? error_set(error, ERROR_MISSING_TOOL, -r,
+                                       "Script= needs a user namespace, and this machine lets nobody give "
+                                       "it "
+                                       "ids: %s",
+                                       strerror(-r))
+                     : 0;
+}
+
+/* "NAME:START:COUNT" or "UID:START:COUNT" of subuid(5). */
+static int find_subordinates(const char *path, char start[static 24], char count[static 24])
+{
+        _cleanup_free_ char *text = NULL;
+        const struct passwd *user = getpwuid(geteuid());
+        char *next, number[24];
+        size_t size;
+        int r = file_read(AT_FDCWD, path, SUBORDINATE_MAX, &text, &size);
+
+        if (r < 0)
+                return r;
+        (void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+        next = text;
+        for (char *line; (line = strsep(&next, "\n"));) {
+                const char *name = strsep(&line, ":"), *first = strsep(&line, ":");
+
+                if (!first || !line || strlen(first) > 20 || strlen(line) > 20 ||
+                                (strcmp(name, number) != 0 && (!user || strcmp(name, user->pw_name) != 0)))
+                        continue;
+                (void)snprintf(start, 24, "%s", first);
+                (void)snprintf(count, 24, "%s", line);
+                return 0;
+        }
+        return -ENOENT;
+}
+
+static int run_mapper(pid_t process, const char *program, const char *file, unsigned id, Error *error)
+{
+        char start[24], count[24], pid[24], own[24];
+
+        (void)snprintf(pid, sizeof(pid), "%d", (int)process);
+        (void)snprintf(own, sizeof(own), "%u", id);
+        if (find_subordinates(file, start, count) < 0)
+                return error_set(error, ERROR_MISSING_TOOL, ENOENT,
+                                "Script= needs a user namespace with ids of its own, and %s has no line for "
+                                "this user; add one with \"usermod --add-subuids 100000-165535 "
+                                "--add-subgids 100000-165535 USER\"",
+                                file);
+        return process_check((const char *const[]){ program, pid, "0", own, "1", "1", start, count, NULL },
+                        &(ProcessOptions){ .log_fd = -1 }, error);
+}
+
+int sandbox_map_ids(pid_t process, Error *error)
+{
+        int r;
+
+        if (geteuid() == 0) {
+                r = write_map(process, "uid_map", error);
+                return r < 0 ? r : write_map(process, "gid_map", error);
+        }
+        r = run_mapper(process, "newuidmap", "/etc/subuid", geteuid(), error);
+        return r < 0 ? r : run_mapper(process, "newgidmap", "/etc/subgid", getegid(), error);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox.h"
+#include "file.h"
+#include "process.h"
+#include "sandbox-internal.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+typedef struct Pipes {
+        int ready[2], go[2], report[2];
+} Pipes;
+
+static int wait_for(pid_t child)
+{
+        int status;
+
+        while (waitpid(child, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- the child ---- */
+
+/* tar of this machine, with one end of it an archive. */
+static int run_tar(const Sandbox *sandbox, char *const *argv, int input, int output)
+{
+        pid_t child = fork();
+
+        if (child < 0)
+                return 127;
+        if (child == 0) {
+                int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+                (void)umask(0);
+                if (null < 0 || dup2(input >= 0 ? input : null, STDIN_FILENO) < 0 ||
+                                dup2(output >= 0 ? output : null, STDOUT_FILENO) < 0 ||
+                                dup2(sandbox->log_fd >= 0 ? sandbox->log_fd : null, STDERR_FILENO) < 0)
+                        _exit(127);
+                (void)execve("/usr/bin/tar", argv, (char *[]){ (char[]){ "LC_ALL=C.UTF-8" }, NULL });
+                _exit(127);
+        }
+        return wait_for(child);
+}
+
+static int unpack_tree(const Sandbox *sandbox)
+{
+        const char *const argv[] = { "tar", "--extract", "--numeric-owner", "--same-owner",
+                "--preserve-permissions", "--xattrs", "--xattrs-include=security.capability",
+                "--xattrs-include=user.*", "--delay-directory-restore", "-C", sandbox->folder, "-f", "-",
+                NULL };
+
+        return run_tar(sandbox, (char *const *)(uintptr_t)argv, sandbox->from_fd, -1);
+}
+
+static int pack_tree(const Sandbox *sandbox)
+{
+        const char *const argv[] = { "tar", "--create", "--numeric-owner", "--xattrs",
+                "--xattrs-include=security.capability", "--xattrs-include=user.*", "--format=pax",
+                "--sort=name", "-C", sandbox->folder, "-f", "-", ".", NULL };
+
+        return run_tar(sandbox, (char *const *)(uintptr_t)argv, -1, sandbox->to_fd);
+}
+
+/* The report is written once the folder is gone: the first one counts, and failures come before. */
+static int work(const Sandbox *sandbox, int report_fd)
+{
+        int status = unpack_tree(sandbox);
+
+        if (status != 0)
+                sandbox_fail(report_fd, SANDBOX_UNPACK, status, 0);
+        for (size_t i = 0; sandbox->commands[i]; i++)
+                sandbox_run_command(sandbox, i, report_fd);
+        status = pack_tree(sandbox);
+        if (status != 0)
+                sandbox_fail(report_fd, SANDBOX_PACK, status, 0);
+        return 0;
+}
+
+/* The work is a child of its own, so that what it leaves is removed however it ends. */
+static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes)
+{
+        SandboxReport done = { .stage = SANDBOX_DONE };
+        char byte = 0;
+        pid_t child;
+
+        (void)close(pipes->go[1]); /* or the end of the parent would not be seen */
+        if (unshare(CLONE_NEWUSER) < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
+        if (write_full(pipes->ready[1], &byte, 1) < 0 || read_full(pipes->go[0], &byte, 1) < 0)
+                _exit(1);
+        (void)setgroups(0, NULL);
+        if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        child = fork();
+        if (child == 0) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                _exit(work(sandbox, pipes->report[1]));
+        }
+        if (child < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
+        if (wait_for(child) == 0)
+                (void)write_full(pipes->report[1], &done, sizeof(done));
+        (void)tree_remove(AT_FDCWD, sandbox->folder);
+        _exit(0);
+}
+
+/* ---- the parent ---- */
+
+static int no_namespace(int errnum, Error *error)
+{
+        return error_set(error, ERROR_MISSING_TOOL, errnum,
+                        "Script= needs a user namespace, so that scripts are root of the image and of "
+                        "nothing "
+                        "else, and this machine gives none (%s); allow them (user.max_user_namespaces, "
+                        "kernel.unprivileged_userns_clone, or the container's seccomp profile), or build "
+                        "elsewhere",
+                        strerror(errnum));
+}
+
+static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *error)
+{
+        char line[PROCESS_LINE_MAX + 1];
+
+        process_last_line(sandbox->log_fd, line);
+        switch (report->stage) {
+        case SANDBOX_DONE:
+                return 0;
+        case SANDBOX_USER:
+                return no_namespace(report->number, error);
+        case SANDBOX_UNPACK:
+        case SANDBOX_PACK:
+                return error_set(error, ERROR_FAILED, EPROTO, "tar cannot %s the tree for scripts: %s",
+                                report->stage == SANDBOX_PACK ? "collect" : "unpack", line);
+        case SANDBOX_SPACES:
+        case SANDBOX_MOUNT:
+                return error_set(error, ERROR_MISSING_TOOL, report->number,
+                                "Script= needs mounts in a user namespace, and this machine gives none: %s",
+                                strerror(report->number));
+        case SANDBOX_START:
+                return error_set(error, ERROR_FAILED, EIO, "it cannot be started: %s%s",
+                                strerror(report->number),
+                                report->number == ENOENT ? "; has the image what its first line names?"
+                                                         : "");
+        case SANDBOX_COMMAND:
+                return error_set(error, ERROR_FAILED, EIO, "it failed with status %d%s%s", report->number,
+                                line[0] ? ": " : "", line);
+        }
+        return error_set(error, ERROR_FAILED, EPROTO, "scripts ended in an unknown way");
+}
+
+static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, size_t *ret_failed, Error *error)
+{
+        SandboxReport report;
+        char byte;
+        int r = 0;
+
+        if (read_full(pipes->ready[0], &byte, 1) >= 0) {
+                r = sandbox_map_ids(child, error);
+                if (r >= 0)
+                        r = write_full(pipes->go[1], &byte, 1);
+        }
+        if (r < 0)
+                return r;
+        r = read_full(pipes->report[0], &report, sizeof(report));
+        if (r < 0)
+                return error_set(error, ERROR_FAILED, -r, "scripts were ended from outside");
+        if (ret_failed && (report.stage == SANDBOX_COMMAND || report.stage == SANDBOX_START))
+                *ret_failed = report.command;
+        return explain(sandbox, &report, error);
+}
+
+static void close_pair(int pair[static 2])
+{
+        pair[0] = fd_close(pair[0]);
+        pair[1] = fd_close(pair[1]);
+}
+
+static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *error)
+{
+        pid_t child;
+        int r;
+
+        if (pipe2(pipes->ready, O_CLOEXEC) < 0 || pipe2(pipes->go, O_CLOEXEC) < 0 ||
+                        pipe2(pipes->report, O_CLOEXEC) < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot start scripts: %s", strerror(errno));
+        child = fork();
+        if (child < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot start scripts: %s", strerror(errno));
+        if (child == 0)
+                run_child(sandbox, pipes);
+        pipes->ready[1] = fd_close(pipes->ready[1]);
+        pipes->report[1] = fd_close(pipes->report[1]);
+        pipes->go[0] = fd_close(pipes->go[0]);
+        r = follow(child, sandbox, pipes, ret_failed, error);
+        pipes->go[1] = fd_close(pipes->go[1]); /* a child that waits for it ends */
+        (void)wait_for(child);
+        return r;
+}
+
+int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
+{
+        Pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+        int r = run(sandbox, &pipes, ret_failed, error);
+
+        close_pair(pipes.ready);
+        close_pair(pipes.go);
+        close_pair(pipes.report);
+        (void)tree_remove(AT_FDCWD, sandbox->folder); /* when there was no child that could */
+        return r;
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts of a recipe: what they may do to the tree, what they see, and what happens when they cannot run or fail."""
+import os
+import pwd
+import shutil
+import subprocess
+import tarfile
+
+from harness.oci import archive, digest, member
+from harness.system import SYSTEM, Scene, programs
+from harness.tap import Skip, need_root, run, test
+
+PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/chmod", "/bin/chown", "/bin/ln", "/bin/ls", "/bin/mkdir", "/bin/mknod", "/bin/sleep",
+            "/usr/bin/env")
+UNIT = "[Unit]\nDescription=made by a script\n[Install]\nWantedBy=multi-user.target\n"
+
+
+class Scripts(Scene):
+    def __init__(self, world):
+        super().__init__(world)
+        self.scratch = self.path("scratch")
+        os.mkdir(self.scratch)
+        self.put("a.tar", archive(*SYSTEM, *programs(PROGRAMS), member("opt")))
+        self.prefix = []
+
+    def command(self, *words):
+        return super().command(*self.prefix, "env", "TMPDIR=" + self.scratch, *words)
+
+    def script(self, text, name="script"):
+        self.put(name, ("#!/bin/sh\nset -eu\n" + text).encode())
+        return ("--set", "Content.Script=" + self.path(name))
+
+    def read(self, name):
+        with tarfile.open(os.path.join(self.out, "root.tar")) as tar:
+            return tar.extractfile("./" + name).read().decode()
+
+    def nothing_is_left(self):
+        assert os.listdir(self.scratch) == [], os.listdir(self.scratch)
+
+
+CHANGES = """
+echo "$IMAGE_ID $IMAGE_VERSION $SOURCE_DATE_EPOCH" >/opt/zero
+mkdir -p /opt/folder /usr/lib/systemd/system
+echo one >/opt/folder/one
+chown 42:42 /opt/folder/one
+chmod 04711 /opt/folder/one
+ln /opt/folder/one /opt/two
+ln -s folder/one /opt/link
+echo "%s" >/usr/lib/systemd/system/made.service
+: >/run/gone
+""" % UNIT.replace("\n", "\\n")
+
+
+@test
+def a_script_changes_the_tree_and_is_run_again_when_it_changed(world):
+    scene = Scripts(world)
+    options = (*scene.script(CHANGES), "--set", "Services.Enable=made.service")
+    assert "root" in scene.build("a.tar", *options)
+    first, tree = scene.root_hash(), scene.tree()
+    assert scene.read("opt/zero") == "based 1 1769817600\n", scene.read("opt/zero")
+    assert tree["opt/folder/one"].mode == 0o4711 and tree["opt/folder/one"].uid == tree["opt/folder/one"].gid == 42
+    assert {tree["opt/folder/one"].islnk(), tree["opt/two"].islnk()} == {True, False}
+    assert tree["opt/link"].linkname == "folder/one" and not [name for name in tree if name.startswith("run/")]
+    assert "etc/systemd/system/multi-user.target.wants/made.service" in tree
+    assert tree["etc/shadow"].gid == 42 and tree["etc/shadow"].mode == 0o640 and tree["usr/bin/env"].mode == 0o755
+    assert scene.build("a.tar", *options) == []
+    with open(scene.path("script"), "rb") as file:
+        assert scene.inputs()["script"] == digest(file.read()), scene.inputs()
+    shutil.rmtree(scene.cache)
+    scene.build("a.tar", *options)
+    assert scene.root_hash() == first
+    # The second script sees what the first did, and either's bytes count.
+    options += scene.script("cat /opt/zero /opt/zero >/opt/three\n", "second")
+    assert "root" in scene.build("a.tar", *options) and "base" not in scene.build("a.tar", *options)
+    assert scene.read("opt/three") == 2 * "based 1 1769817600\n"
+    scene.script("cat /opt/zero >/opt/three\n", "second")
+    assert "root" in scene.build("a.tar", *options)
+    scene.nothing_is_left()
+
+
+LOOK = """
+env >/opt/environment
+ls / >/opt/root
+ls /dev >/opt/dev
+cat /proc/net/dev >/opt/network
+cat /proc/self/uid_map >/opt/ids
+cat /proc/sys/kernel/hostname >/opt/host
+echo $$ >/opt/pid
+! mknod /opt/disk b 8 0 2>/dev/null
+! echo x 2>/dev/null >/proc/sys/kernel/hostname || true
+! [ -e %s ]
+sleep 1000 &
+"""
+
+
+def _interfaces(text):
+    return {line.split(":")[0].strip() for line in text.splitlines() if ":" in line}
+
+
+@test
+def a_script_sees_the_tree_and_nothing_of_the_machine(world):
+    scene = Scripts(world)
+    os.environ["BASCULE_SECRET"] = "of the caller"
+    try:
+        scene.build("a.tar", *scene.script(LOOK % world.folder))
+    finally:
+        del os.environ["BASCULE_SECRET"]
+    names = {line.partition("=")[0] for line in scene.read("opt/environment").splitlines()}
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "HOME", "LC_ALL", "TZ", "DEBIAN_FRONTEND", "IMAGE_ID", "IMAGE_VERSION",
+                                                      "SOURCE_DATE_EPOCH"}, names
+    assert set(scene.read("opt/root").split()) == {"bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "run", "sbin", "usr"}, \
+        scene.read("opt/root")
+    assert set(scene.read("opt/dev").split()) == {"fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"}
+    assert _interfaces(scene.read("opt/network")) == {"lo"}, scene.read("opt/network")
+    assert scene.read("opt/host") == "localhost\n" and scene.read("opt/pid") == "1\n"
+    assert not subprocess.run(["pgrep", "-fx", "sleep 1000"], capture_output=True, check=False).stdout
+    with open("/proc/net/dev", encoding="ascii") as file:
+        ours = _interfaces(file.read())
+    scene.build("a.tar", *scene.script("cat /proc/net/dev >/opt/network\n[ -e /etc/resolv.conf ]\n"), "--set",
+                "Content.ScriptNetwork=yes")
+    assert _interfaces(scene.read("opt/network")) == ours and "etc/resolv.conf" not in scene.tree()
+    scene.nothing_is_left()
+
+
+@test
+def a_script_that_fails_stops_the_build_and_says_why(world):
+    scene = Scripts(world)
+    scene.refuse("a.tar", "script (log: ", 1, *scene.script("echo fine; echo it went wrong >&2; exit 3\n"))
+    scene.refuse("a.tar", "it failed with status 3: it went wrong", 1, *scene.script("echo it went wrong >&2; exit 3\n"))
+    scene.refuse("a.tar", "two (log: ", 1, *scene.script("exit 0\n"), *scene.script("exit 4\n", "two"))
+    scene.put("script", b"#!/usr/bin/none\n")
+    scene.refuse("a.tar", "it cannot be started: No such file or directory; has the image what its first line names?", 1,
+                 "--set", "Content.Script=" + scene.path("script"))
+    scene.refuse("a.tar", "cannot find", 3, "--set", "Content.Script=" + scene.path("none"))
+    scene.put("a.tar", archive(*SYSTEM, *programs(PROGRAMS), member("dev", link="/etc", kind=tarfile.SYMTYPE)))
+    scene.refuse("a.tar", "Script= needs mounts in a user namespace", 15, *scene.script("exit 0\n"))
+    scene.nothing_is_left()
+
+
+@test
+def without_user_namespaces_nothing_is_run(world):
+    scene = Scripts(world)
+    limit = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\""
+    scene.prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+    scene.refuse("a.tar", "Script= needs a user namespace, so that scripts are root of the image and of nothing else", 15,
+                 *scene.script(": >/opt/ran\n"))
+    scene.build("a.tar")
+    scene.nothing_is_left()
+
+
+def _ordinary_user():
+    """One that has subordinate ids."""
+    with open("/etc/subuid", encoding="ascii") as file:
+        for line in file:
+            try:
+                return pwd.getpwnam(line.split(":")[0])
+            except KeyError:
+                continue
+    raise Skip("no user has subordinate ids")
+
+
+@test
+def an_ordinary_user_gets_the_same_image(world):
+    need_root("to become another user")
+    scene = Scripts(world)
+    options = (*scene.script(CHANGES), "--set", "Services.Enable=made.service")
+    scene.build("a.tar", *options)
+    expected = scene.root_hash()
+    user = _ordinary_user()
+    if not shutil.which("newuidmap") or not os.path.exists("/etc/subgid"):
+        raise Skip("newuidmap is not there")
+    for path in (world.folder, world.stage):
+        os.chmod(path, 0o755)
+    shutil.rmtree(scene.cache)
+    shutil.rmtree(scene.out)
+    subprocess.run(["chown", "-R", "%d:%d" % (user.pw_uid, user.pw_gid), scene.folder], check=True)
+    scene.prefix = ["setpriv", "--reuid=%d" % user.pw_uid, "--regid=%d" % user.pw_gid, "--init-groups", "env", "HOME=" + scene.folder]
+    scene.build("a.tar", *options)
+    assert scene.root_hash() == expected
+    scene.nothing_is_left()
+
+
+if __name__ == "__main__":
+    run()
