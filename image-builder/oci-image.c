@@ -4,6 +4,7 @@
 #include "hex.h"
 #include "oci-internal.h"
 #include "output-file.h"
+#include "tar-format.h"
 #include "tar.h"
 #include "unpack.h"
 
@@ -162,6 +163,19 @@ static int read_layer(void *data, uint64_t offset, void *ret, size_t size)
         return tree_read(source->layout, source->inode, offset, ret, size);
 }
 
+/* Some tools leave out the end mark and the last padding. It is known by its hash that nothing else is
+ * missing.
+ */
+static int end_archive(int fd, uint64_t size, Error *error)
+{
+        uint64_t blocks = (size + TAR_BLOCK_SIZE - 1) / TAR_BLOCK_SIZE + 2;
+
+        return ftruncate(fd, (off_t)(blocks * TAR_BLOCK_SIZE)) < 0
+                               ? error_set(error, ERROR_IO, errno, "cannot extend an archive: %s",
+                                                 strerror(errno))
+                               : 0;
+}
+
 static int unpack_layer(const OciImage *image, size_t number, int fd, uint64_t *left_bytes, Error *error)
 {
         const OciDescriptor *blob = &image->parts.items[number + 1];
@@ -182,7 +196,7 @@ static int unpack_layer(const OciImage *image, size_t number, int fd, uint64_t *
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG,
                                 "it unpacks to other bytes than the image's config names");
         *left_bytes -= unpacked.size_bytes;
-        return 0;
+        return end_archive(fd, unpacked.size_bytes, error);
 }
 
 /* What a layer hides is hidden first: a whiteout is about the layers below only. */

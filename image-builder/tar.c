@@ -164,9 +164,9 @@ static int clean_name(TarReader *reader, char *name)
 {
         size_t length;
 
-        if (name[0] == '/' || name[0] == 0)
+        if (name[0] == 0 || (name[0] == '/' && reader->options->pass == TAR_ARCHIVE))
                 return tar_refuse(reader, "the name is absolute or empty");
-        char *from = name;
+        char *from = name + strspn(name, "/");
         while (from[0] == '.' && from[1] == '/')
                 from += 2 + strspn(from + 2, "/");
         memmove(name, from, strlen(from) + 1);

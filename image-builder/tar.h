@@ -21,7 +21,8 @@
 /* A layer of a container image (OCI Image Format Specification, "Image Layer Filesystem Changeset") is read
  * in two passes, since what it hides is only ever in the layers below: ".wh.NAME" hides NAME, ".wh..wh..opq"
  * all that its folder has. Members of a layer also replace folders by other things and other things by
- * folders. */
+ * folders. Names of a layer are of the image's root, so some tools begin them with '/', which means nothing
+ * then. */
 typedef enum TarPass {
         TAR_ARCHIVE,   /* no layer: names that begin with ".wh." are names */
         TAR_WHITEOUTS, /* takes out of the tree what the layer hides, and nothing else */

@@ -70,6 +70,7 @@ def a_script_changes_the_tree_and_is_run_again_when_it_changed(world):
     shutil.rmtree(scene.cache)
     scene.build("a.tar", *options)
     assert scene.root_hash() == first
+    scene.run("repro", "a.tar", *options, "--engine-root", world.stage, says="same      root.erofs")
     # The second script sees what the first did, and either's bytes count.
     options += scene.script("cat /opt/zero /opt/zero >/opt/three\n", "second")
     assert "root" in scene.build("a.tar", *options) and "base" not in scene.build("a.tar", *options)
