@@ -138,7 +138,25 @@ static bool is_kernel_file(const ImageFile *file)
                strncmp(name ? name + 1 : file->path, "vmlinuz", strlen("vmlinuz")) == 0;
 }
 
-/* As a file of the new root, or else as a stream that can be patched in the clear. */
+/* As it is, where the old image has the same: 1, or 0. Neither end then unpacks what it would only pack
+ * again. */
+static int add_same_stream(UkiPlanner *planner, size_t old_kernel, size_t kernel)
+{
+        const uint8_t *old_data = planner->old_data + old_kernel, *data = planner->data + kernel;
+        RecompStream old, new;
+
+        if (!recomp_locate(old_data, planner->old_size - old_kernel, &old) ||
+                        !recomp_locate(data, planner->size - kernel, &new) ||
+                        old.size_bytes != new.size_bytes ||
+                        memcmp(old_data + old.offset, data + new.offset, new.size_bytes) != 0)
+                return 0;
+        if (segment_list_add(&planner->segments, old_kernel + old.offset, kernel + new.offset,
+                            new.size_bytes) < 0)
+                return -ENOMEM;
+        return 1;
+}
+
+/* As a file of the new root, as it was, or else as a stream that can be patched in the clear. */
 static int add_kernel(UkiPlanner *planner, Error *error)
 {
         size_t kernel = find_kernel(planner->data, planner->size);
@@ -152,6 +170,9 @@ static int add_kernel(UkiPlanner *planner, Error *error)
                         r = add_file(planner, &planner->root.list[i].inode, kernel, error);
         if (r != 0 || old_kernel == planner->old_size)
                 return MIN_OF(r, 0);
+        r = add_same_stream(planner, old_kernel, kernel);
+        if (r != 0)
+                return r < 0 ? error_oom(error) : 0;
         r = recomp_match_bytes(planner->old_data + old_kernel, planner->old_size - old_kernel,
                         planner->data + kernel, planner->size - kernel, &planner->streams, error);
         if (r <= 0)

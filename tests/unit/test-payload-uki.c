@@ -60,14 +60,15 @@ static void make_module(unsigned release, unsigned number, uint8_t *ret)
                 ret[i] = (uint8_t)sample_random(&state);
 }
 
-static int make_uki(unsigned number)
+static int make_uki_with(unsigned number, unsigned kernel_number)
 {
         _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(8 * MIB), archive = BUFFER_WITH_CAP(MIB),
                                 kernel = { 0 };
         CpioWriter writer = { .out = &archive };
         int fd = memfd_create("uki", MFD_CLOEXEC);
 
-        if (!make_kernel(number, &kernel) || buffer_printf(&image, "MZ header of release %u", number) < 0 ||
+        if (!make_kernel(kernel_number, &kernel) ||
+                        buffer_printf(&image, "MZ header of release %u", number) < 0 ||
                         buffer_append_zeros(&image, 4096 - image.size) < 0)
                 return -1;
         for (unsigned i = 0; i < 5; i++) {
@@ -85,6 +86,11 @@ static int make_uki(unsigned number)
                         pwrite_full(fd, image.data, image.size, 0) < 0)
                 return -1;
         return fd;
+}
+
+static int make_uki(unsigned number)
+{
+        return make_uki_with(number, number);
 }
 
 static int make_root(unsigned number, bool with_kernel)
@@ -172,6 +178,18 @@ TEST(a_kernel_that_is_nowhere_else_is_patched_in_the_clear)
         CHECK_OK(encode(payload_match_uki, new, -1, old, -1, &report));
         CHECK(report.target_bytes[PAYLOAD_OP_RECOMP] > 100 * KIB);
         CHECK(report.size_bytes > 5 * MODULE_SIZE && report.size_bytes < 5 * MODULE_SIZE + 4000);
+}
+
+/* A new command line or initrd, as of most releases: a host that need not pack a kernel again is done
+ * sooner. */
+TEST(a_kernel_that_stayed_the_same_is_copied)
+{
+        _cleanup_fd_ int old = make_uki(1), new = make_uki_with(2, 1), root = make_root(2, false);
+        PayloadReport report;
+
+        CHECK_OK(encode(payload_match_uki, new, -1, old, root, &report));
+        CHECK_EQ(report.target_bytes[PAYLOAD_OP_RECOMP], 0);
+        CHECK(report.size_bytes < 1000);
 }
 
 TEST(a_kernel_in_a_root_image_is_patched_in_the_clear)
