@@ -80,10 +80,11 @@ guest_version() {
         guest '. /usr/lib/os-release; echo $IMAGE_VERSION' 2>/dev/null
 }
 
-# status_field NAME: a member of `bascule status --json`; empty when it cannot be had.
+# status_field NAME...: members of `bascule status --json`, a space between them; empty when it cannot be had.
 status_field() {
         guest bascule status --json 2>/dev/null |
-                python3 -c "import json, sys; print(json.load(sys.stdin).get('$1', ''))" 2>/dev/null || true
+                python3 -c 'import json, sys; s = json.load(sys.stdin); print(*(s.get(name, "") for name in sys.argv[1:]))' "$@" \
+                        2>/dev/null || true
 }
 
 # What `bascule history --json` says of the last install of VERSION: fetched and written bytes, seconds, and the bytes
@@ -107,7 +108,7 @@ is_blessed() {
 
 # The release VERSION waits in the other slot for a reboot.
 waits_for_reboot() {
-        [ "$(status_field pending_reboot) $(status_field other_version)" = "True $1" ]
+        [ "$(status_field pending_reboot other_version)" = "True $1" ]
 }
 
 ledger_names() {

@@ -115,7 +115,8 @@ vm_boot_id() {
 }
 
 # vm_wait FOLDER SECONDS WHAT CHECK...: repeats CHECK until it is true; false, and the end of the serial log, if the
-# machine goes away or the time is up.
+# machine goes away or the time is up. A check is a program of the guest's, which may take it seconds when all it does is emulated:
+# asked more often, the guest does little else.
 vm_wait() {
         local folder=$1 seconds=$2 what=$3 end
         shift 3
@@ -131,6 +132,6 @@ vm_wait() {
                         tail -n 30 "$folder/serial.log" >&2
                         return 1
                 fi
-                sleep 1
+                sleep 4
         done
 }
