@@ -3,6 +3,7 @@
 
 #include "engine-files.h"
 #include "file.h"
+#include "hygiene.h"
 #include "removal.h"
 #include "root-modules.h"
 #include "strv.h"
@@ -168,6 +169,8 @@ static int build_tree(const ComposeOptions *options, Composition *composition, E
                 r = identify(tree, options->recipe, &composition->os_release, error);
         if (r >= 0)
                 r = finish_tree(composition, options, error);
+        if (r >= 0)
+                r = hygiene_check(tree, options->recipe, error);
         return r < 0 ? r
                      : normalise_tree(tree,
                                        &(NormaliseOptions){ .epoch = options->epoch,
@@ -244,6 +247,7 @@ static int key_of_content(CacheKey *key, const Recipe *recipe, Error *error)
         if (recipe->removed_globs || recipe->removed_packages || recipe->root_modules)
                 cache_key_add_list(key, "initrd-module", recipe->modules); /* those must stay */
         cache_key_add_list(key, "secret", recipe->allowed_secrets);
+        cache_key_add_list(key, "setuid", recipe->allowed_setuid);
         return r;
 }
 
@@ -263,6 +267,7 @@ int compose_key(CacheKey *key, const ComposeOptions *options, Error *error)
         cache_key_add_list(key, "enable", recipe->enabled_units);
         cache_key_add_list(key, "disable", recipe->disabled_units);
         cache_key_add_list(key, "mask", recipe->masked_units);
+        cache_key_add_list(key, "listen", recipe->listening_units);
         cache_key_add_text(key, "target", recipe->default_target);
         cache_key_add_list(key, "repository", recipe->repositories);
         cache_key_add_text(key, "channel", recipe->channel);

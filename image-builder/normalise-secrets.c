@@ -4,9 +4,10 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* Private keys are found by what they look like, wherever they lie: a line "-----BEGIN ... PRIVATE
- * KEY...-----" and a line of base64, or of a PEM header, after it. Programs that know how to write such a
- * line are no keys, so ELF files are not searched, and the line alone is not enough. */
+/* Logins are found by where programs keep them, private keys by what they look like, wherever they lie: a
+ * line "-----BEGIN ... PRIVATE KEY...-----" and a line of base64, or of a PEM header, after it. Programs
+ * that know how to write such a line are no keys, so ELF files are not searched, and the line alone is not
+ * enough. */
 
 #define WINDOW_SIZE (256 * KIB)
 #define OVERLAP 512 /* how much of a key's beginning must be seen at once */
@@ -101,12 +102,37 @@ static bool is_allowed(const Secrets *secrets, const char *path)
         return false;
 }
 
-static const char *kind_by_name(const char *path, const char *name)
+/* Files that are known by where programs look for them; '*' matches '/', too. */
+static const struct {
+        const char *pattern, *kind;
+} known_places[] = {
+        { "*/ssh_host_*_key", "an ssh host key" },
+        { "*/secring.gpg", "a GnuPG private key" },
+        { "*/private-keys-v1.d/*", "a GnuPG private key" },
+        { "*/.netrc", "a file of passwords for servers" },
+        { "*/.git-credentials", "a file of passwords for servers" },
+        { "*/.pgpass", "a file of passwords for servers" },
+        { "*/.pypirc", "a file of passwords for servers" },
+        { "*/.docker/config.json", "a login to container registries" },
+        { "*/.dockercfg", "a login to container registries" },
+        { "*/containers/auth.json", "a login to container registries" },
+        { "*/.kube/config", "a login to Kubernetes" },
+        { "*/.aws/credentials", "a login to a cloud" },
+        { "*/.azure/*.json", "a login to a cloud" },
+        { "*/.config/gcloud/*", "a login to a cloud" },
+        { "*/application_default_credentials.json", "a login to a cloud" },
+        { "*/.config/rclone/rclone.conf", "a login to a cloud" },
+        { "*/.vault-token", "a login to a secret store" },
+};
+
+static const char *kind_by_place(const char *path)
 {
-        if (fnmatch("ssh_host_*_key", name, 0) == 0)
-                return "an ssh host key";
-        if (strcmp(name, "secring.gpg") == 0 || fnmatch("*/private-keys-v1.d/*", path, 0) == 0)
-                return "a GnuPG private key";
+        char rooted[TREE_PATH_MAX + 2];
+
+        (void)snprintf(rooted, sizeof(rooted), "/%s", path);
+        for (size_t i = 0; i < ELEMENTS(known_places); i++)
+                if (fnmatch(known_places[i].pattern, rooted, 0) == 0)
+                        return known_places[i].kind;
         return NULL;
 }
 
@@ -116,7 +142,7 @@ static int look(Tree *tree, TreeNode *node, const char *path, void *data, Error 
 
         if (!S_ISREG(node->inode->mode))
                 return 0;
-        const char *kind = kind_by_name(path, node->name);
+        const char *kind = kind_by_place(path);
         if (!kind) {
                 int r = content_has_key(tree, node->inode, secrets->window);
                 if (r < 0)

@@ -40,9 +40,9 @@ int normalise_drop_state(Tree *tree, Error *error);
 int normalise_mount_points(Tree *tree, Error *error);
 /* Moves /var and homes as told above and writes the tmpfiles.d file. -EINVAL for device nodes in /var. */
 int normalise_var(Tree *tree, Error *error);
-/* Refuses a tree that ships a private key (by content) or a host key (by name): -EPERM with ERROR_REFUSED
- * and the path of the first in byte order, and how many more there are. Executables (ELF) are not searched.
- */
+/* Refuses a tree that ships a private key (by content), a host key, or what a program logs in to a server or
+ * cloud with (by name): -EPERM with ERROR_REFUSED and the path of the first in byte order, and how many more
+ * there are. Executables (ELF) are not searched. */
 int normalise_refuse_secrets(Tree *tree, char *const *allowed_secrets, Error *error);
 
 /* The kernel of the tree: the one in /boot (vmlinuz-RELEASE) or /usr/lib/modules/RELEASE/vmlinuz. -ENOENT

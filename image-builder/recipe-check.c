@@ -55,6 +55,7 @@ static int check_lists(const Recipe *recipe, Error *error)
                 { recipe->enabled_units, "Enable", unit_letters, "a unit's name" },
                 { recipe->disabled_units, "Disable", unit_letters, "a unit's name" },
                 { recipe->masked_units, "Mask", unit_letters, "a unit's name" },
+                { recipe->listening_units, "Listen", unit_letters, "a unit's name" },
         };
 
         for (size_t i = 0; i < ELEMENTS(lists); i++) {
@@ -64,9 +65,10 @@ static int check_lists(const Recipe *recipe, Error *error)
                         return r;
         }
         if (strv_length(recipe->removed_globs) > RECIPE_LIST_MAX ||
-                        strv_length(recipe->allowed_secrets) > RECIPE_LIST_MAX)
+                        strv_length(recipe->allowed_secrets) > RECIPE_LIST_MAX ||
+                        strv_length(recipe->allowed_setuid) > RECIPE_LIST_MAX)
                 return error_set(error, ERROR_CONFIG, E2BIG,
-                                "Remove= or AllowSecret= has more than %d entries", RECIPE_LIST_MAX);
+                                "Remove=, AllowSecret= or Setuid= has more than %d entries", RECIPE_LIST_MAX);
         for (char **unit = recipe->enabled_units; unit && *unit; unit++)
                 if (strv_contains(recipe->masked_units, *unit))
                         return error_set(error, ERROR_CONFIG, EINVAL,

@@ -75,6 +75,7 @@ static void put_content(Writer *writer, const Recipe *recipe)
         put_words(writer, "Remove", recipe->removed_globs);
         put_words(writer, "RemovePackages", recipe->removed_packages);
         put_words(writer, "AllowSecret", recipe->allowed_secrets);
+        put_words(writer, "Setuid", recipe->allowed_setuid);
 }
 
 static void put_user(Writer *writer, const RecipeUser *user)
@@ -138,6 +139,7 @@ static void put_system(Writer *writer, const Recipe *recipe)
         put_words(writer, "Enable", recipe->enabled_units);
         put_words(writer, "Disable", recipe->disabled_units);
         put_words(writer, "Mask", recipe->masked_units);
+        put_words(writer, "Listen", recipe->listening_units);
         put(writer, "DefaultTarget", recipe->default_target);
 }
 

@@ -49,10 +49,11 @@ Recipe *recipe_free(Recipe *recipe)
                 recipe->channel, recipe->trusted_root, recipe->secure_boot_key,
                 recipe->secure_boot_certificate, recipe->secure_boot_enroll, recipe->pcr_key };
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
-                recipe->removed_globs, recipe->removed_packages, recipe->allowed_secrets, recipe->modules,
-                recipe->root_modules, recipe->command_line, recipe->groups, recipe->enabled_units,
-                recipe->disabled_units, recipe->masked_units, recipe->formats, recipe->repositories,
-                recipe->fallback_mirrors, recipe->budget_layouts, recipe->profiles, recipe->scripts };
+                recipe->removed_globs, recipe->removed_packages, recipe->allowed_secrets,
+                recipe->allowed_setuid, recipe->listening_units, recipe->modules, recipe->root_modules,
+                recipe->command_line, recipe->groups, recipe->enabled_units, recipe->disabled_units,
+                recipe->masked_units, recipe->formats, recipe->repositories, recipe->fallback_mirrors,
+                recipe->budget_layouts, recipe->profiles, recipe->scripts };
 
         for (size_t i = 0; i < ELEMENTS(strings); i++)
                 free(strings[i]);

@@ -63,7 +63,7 @@ typedef struct Recipe {
         size_t file_count, tree_count, node_count;
         char **scripts; /* files that are run in the tree, in this order */
         bool script_network;
-        char **removed_globs, **removed_packages, **allowed_secrets;
+        char **removed_globs, **removed_packages, **allowed_secrets, **allowed_setuid;
 
         /* [Kernel] */
         char *kernel_package; /* NULL: none; the tree must then have one */
@@ -77,7 +77,7 @@ typedef struct Recipe {
         char **groups; /* NAME or NAME:GID */
 
         /* [Services] */
-        char **enabled_units, **disabled_units, **masked_units;
+        char **enabled_units, **disabled_units, **masked_units, **listening_units;
         char *default_target;
 
         /* [Disk] */

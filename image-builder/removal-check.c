@@ -241,6 +241,15 @@ static int check_file(Tree *tree, TreeNode *node, const char *path, void *data, 
 
 /* ---- what the recipe names ---- */
 
+/* The file itself, not a link that enables it. */
+static bool is_unit_file(const char *path, const char *name)
+{
+        const char *last = last_component(path);
+
+        return strcmp(last, name) == 0 && (size_t)(last - path) >= strlen("/system/") &&
+               strncmp(last - strlen("/system/"), "/system/", strlen("/system/")) == 0;
+}
+
 /* A unit of which the file is gone: "ssh" stands for ssh.service, "a@b.service" for a@.service. */
 static int check_unit(Removal *removal, const char *key, const char *unit, Error *error)
 {
@@ -257,7 +266,7 @@ static int check_unit(Removal *removal, const char *key, const char *unit, Error
                         at && point > at ? point : ".service");
         for (size_t i = 0; i < removal->count; i++)
                 for (size_t j = 0; j < ELEMENTS(names); j++)
-                        if (strcmp(last_component(removal->paths[i].path), names[j]) == 0)
+                        if (is_unit_file(removal->paths[i].path, names[j]))
                                 return error_set(error, ERROR_CONFIG, ENOENT,
                                                 "%s=%s needs /%s, which %s removes: leave one of them out "
                                                 "of "

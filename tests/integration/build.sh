@@ -256,6 +256,21 @@ fails "a key without its certificate" 3 "the certificate is not given" --secure-
 fails "keys to enrol and nothing signed" 3 "nothing is signed" --secure-boot-enroll "$work/keys"
 fails "a certificate of another key" 3 "is not that of the key" --secure-boot-key "$work/keys/KEK.pem" \
         --secure-boot-certificate "$work/keys/db.crt"
+printf '[Socket]\nListenStream=8080\n[Install]\nWantedBy=sockets.target\n' >"$work/ours.socket"
+printf '[Service]\nExecStart=/usr/bin/true\n' >"$work/ours.service"
+echo 'root:$6$salt$hash:19000:0:99999:7:::' >"$work/shadow"
+echo "machine example.com login ada password secret" >"$work/netrc"
+fails "a file that gives more rights" 5 "Setuid=/usr/bin/ours" --set "Content.File=$work/netrc:/usr/bin/ours:4755"
+fails "a port that is not named" 5 "Listen=ours.socket" --set "Content.File=$work/ours.socket:/usr/lib/systemd/system/ours.socket" \
+        --set "Content.File=$work/ours.service:/usr/lib/systemd/system/ours.service" --set Services.Enable=ours.socket
+fails "a login among the files" 5 "AllowSecret=etc/skel/.netrc" --set "Content.File=$work/netrc:/etc/skel/.netrc"
+fails "a password that is not declared" 5 "the recipe does not declare" --set "Content.File=$work/shadow:/etc/shadow:0640:root:shadow"
+fails "lists of another apt" 5 "is apt's" --set "Content.File=$work/netrc:/var/lib/apt/lists/list"
+fails "a library that is needed" 3 "needs the library libzstd.so.1, which Remove=/usr/lib/*/libzstd.so.1* removes" \
+        --set "Content.Remove=/usr/lib/*/libzstd.so.1*"
+fails "a unit that is enabled and left out" 3 "Enable=systemd-networkd.service needs" \
+        --set Content.Remove=/usr/lib/systemd/system/systemd-networkd.service
+fails "a pattern that matches nothing" 3 "Remove=/usr/share/none matches nothing" --set Content.Remove=/usr/share/none
 fails "a private key among the files" 5 "/etc/ours.pem" --set "Content.File=$work/private.pem:/etc/ours.pem"
 
 echo "1..$number"

@@ -137,6 +137,13 @@ TEST(private_keys_are_refused_by_their_path)
                 { "opt/d", "PuTTY-User-Key-File-2: ssh-rsa\n", "a private key" },
                 { "etc/ssh/ssh_host_ed25519_key", "", "an ssh host key" },
                 { "root/.gnupg/private-keys-v1.d/00.key", "x", "a GnuPG private key" },
+                { "root/.netrc", "x", "passwords for servers" },
+                { "home/ada/.git-credentials", "x", "passwords for servers" },
+                { "root/.docker/config.json", "{}", "container registries" },
+                { "root/.config/containers/auth.json", "{}", "container registries" },
+                { "home/ada/.aws/credentials", "x", "a cloud" },
+                { "root/.config/gcloud/credentials.db", "x", "a cloud" },
+                { "root/.kube/config", "x", "Kubernetes" },
         };
 
         for (size_t i = 0; i < ELEMENTS(rows); i++) {

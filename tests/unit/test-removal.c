@@ -82,6 +82,7 @@ static Tree *scene(void)
         put(tree, "usr/lib/systemd/system/app.service",
                         "[Service]\nExecStartPre=-/usr/bin/may-fail\nExecStart=!/bin/app --x\n");
         put(tree, "usr/lib/systemd/system/multi-user.target", "");
+        link_to(tree, "etc/systemd/system/a.wants/app.service", "/usr/lib/systemd/system/app.service");
         put(tree, MODULES "/kernel/fs/a.ko", "x");
         put(tree, MODULES "/kernel/fs/b-b.ko", "x");
         put(tree, MODULES "/kernel/net/c.ko", "x");

@@ -14,6 +14,7 @@ Id=based
 Epoch=2026-01-31
 [Content]
 Base=%s
+Setuid=/usr/bin/tool /usr/bin/hard /opt/folder/one /opt/two
 [Disk]
 Formats=tar
 SlotSize=64M
