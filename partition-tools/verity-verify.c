@@ -135,7 +135,7 @@ int verity_verify(int data_fd, uint64_t data_offset, int hash_fd, uint64_t hash_
         if (!checker.chunk || !checker.parent ||
                         verity_hasher_init(&checker.hasher, superblock.salt, superblock.salt_size) < 0)
                 return error_oom(error);
-        for (unsigned above = checker.shape.levels + 1; above-- > 0;) {
+        for (unsigned above = checker.shape.levels + 1; above-- > (data_fd < 0 ? 1U : 0U);) {
                 r = check_run(&checker, above, error);
                 if (r < 0)
                         return r;

@@ -43,7 +43,7 @@ int verity_build(int data_fd, uint64_t data_offset, uint64_t data_size_bytes, co
 
 /* Checks data and stored tree against a root hash; the Error names the first bad block. -EBADMSG. The tree
  * is checked first, from its top, so a bad hash block is never mistaken for bad data. Progress counts data.
- */
+ * Without data (data_fd -1) the tree alone is checked. */
 int verity_verify(int data_fd, uint64_t data_offset, int hash_fd, uint64_t hash_offset,
                 const uint8_t root_hash[static SHA256_SIZE], VerityProgress progress, void *progress_data,
                 Error *error);

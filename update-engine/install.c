@@ -130,6 +130,34 @@ static void forget_cached(const Extent *extent)
                         POSIX_FADV_DONTNEED);
 }
 
+static int slot_error(const Install *install, Error *error)
+{
+        return error_set(error, ERROR_CORRUPT, EBADMSG,
+                        "slot %s does not read back as it was written; run the update again, and check the "
+                        "disk if it happens again",
+                        slot_name(install->facts->other_slot));
+}
+
+/* The tree was made of data that the disk gave back; what it did with the tree shows here. */
+static int prove_tree(Install *install, const VeritySuperblock *wanted, Error *error)
+{
+        const Extent *hash = &install->hash;
+        VeritySuperblock found = { 0 };
+
+        forget_cached(hash);
+        int r = verity_superblock_read(hash->fd, hash->offset_bytes, &found);
+        if (r >= 0 && (found.data_blocks != wanted->data_blocks || found.salt_size != wanted->salt_size))
+                r = -EBADMSG;
+        if (r >= 0)
+                r = verity_verify(-1, 0, hash->fd, hash->offset_bytes,
+                                install->manifest->images[IMAGE_ROOT].verity.root_hash, NULL, NULL, NULL);
+        if (r >= 0)
+                return 0;
+        (void)verity_superblock_erase(hash->fd, hash->offset_bytes);
+        return r == -EBADMSG || r == -ENODATA ? slot_error(install, error)
+                                              : io_error(r, "read back the verity tree", error);
+}
+
 /* Step 3 after writing. */
 static int prove_root(Install *install, Error *error)
 {
@@ -149,11 +177,7 @@ static int prove_root(Install *install, Error *error)
         if (r < 0)
                 return r;
         if (memcmp(root_hash, verity->root_hash, SHA256_SIZE) != 0)
-                return error_set(error, ERROR_CORRUPT, EBADMSG,
-                                "slot %s does not read back as it was written; run the update again, and "
-                                "check the disk "
-                                "if it happens again",
-                                slot_name(install->facts->other_slot));
+                return slot_error(install, error);
         if (fsync(install->hash.fd) < 0)
                 return io_error(-errno, "flush the verity tree", error);
         memcpy(superblock.uuid, root_hash, sizeof(superblock.uuid));
@@ -161,7 +185,8 @@ static int prove_root(Install *install, Error *error)
         r = verity_superblock_write(install->hash.fd, install->hash.offset_bytes, &superblock);
         if (r >= 0 && fsync(install->hash.fd) < 0)
                 r = -errno;
-        return r < 0 ? io_error(r, "write the verity superblock", error) : 0;
+        return r < 0 ? io_error(r, "write the verity superblock", error)
+                     : prove_tree(install, &superblock, error);
 }
 
 /* The running UKI, where a delta starts from it. */
@@ -251,8 +276,8 @@ static int install_uki(Install *install, Error *error)
         fd = fd_close(fd);
         install->old_uki_fd = fd_close(install->old_uki_fd);
         operation_enter(install->operation, ENGINE_EVENT_FINISH, NULL, 0);
-        r = host->boot->publish(esp, host->image_id, manifest->version,
-                        install->operation->config->tries, error);
+        r = host->boot->publish(
+                        esp, host->image_id, manifest->version, install->operation->config->tries, error);
         if (r >= 0)
                 r = prefer_release(host, esp, manifest->version, error);
         return r;

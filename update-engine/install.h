@@ -9,7 +9,8 @@
  *        nothing leads to the slot
  *     2. the /etc of an earlier trial of this version goes
  *     3. the image is written (groups that are there already are kept), read back and hashed into the verity
- *        tree; the root hash must be the one in the manifest; tree, flush, superblock, flush
+ *        tree; the root hash must be the one in the manifest; tree, flush, superblock, flush; the tree is
+ *        read back
  *     4. the UKI is staged, flushed, read back and hashed; under Secure Boot the firmware must trust its
  *        signature
  *     5. the entry appears; for an older release, the running entry is then made the second choice */

@@ -213,6 +213,18 @@ TEST(verify_names_the_bad_hash_block_and_not_the_data_below_it)
         CHECK(strstr(error.message, "block 0 of level 1"));
 }
 
+TEST(verify_without_data_checks_the_tree_alone)
+{
+        _cleanup_fd_ int data_fd = make_data(300), hash_fd = -1;
+        uint8_t root_hash[SHA256_SIZE];
+
+        hash_fd = make_tree(data_fd, 300, root_hash);
+        damage(data_fd, 129 * 4096);
+        CHECK_OK(verity_verify(-1, 0, hash_fd, 0, root_hash, NULL, NULL, NULL));
+        damage(hash_fd, 4096 + 4096 + 4096 + 70);
+        CHECK_EQ(verity_verify(-1, 0, hash_fd, 0, root_hash, NULL, NULL, NULL), -EBADMSG);
+}
+
 TEST(verify_reports_a_hash_area_that_ends_early)
 {
         _cleanup_fd_ int data_fd = make_data(300), hash_fd = -1;
