@@ -45,7 +45,7 @@ static int configure(int context_fd, const char *device, bool writable)
         if (r >= 0)
                 r = set_option(context_fd, FSCONFIG_SET_STRING, "umask", "0077");
         if (r >= 0 && fsconfig(context_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-                r = -errno;
+                r = errno == EACCES ? -EROFS : -errno; /* mount(2): the device is read-only */
         return r;
 }
 
