@@ -150,8 +150,9 @@ static int check_packages(const Build *build, const ComposePackage *of_base, siz
                                     lock->packages[i].architecture))
                         return differs("is not installed", lock->packages[i].name, error);
         for (size_t i = 0; i < base_count; i++)
-                if (!find_package(composition->packages, composition->package_count, of_base[i].name,
-                                    of_base[i].architecture))
+                if (strcmp(of_base[i].name, COMPOSE_STAND_IN) != 0 &&
+                                !find_package(composition->packages, composition->package_count,
+                                                of_base[i].name, of_base[i].architecture))
                         return differs("was in the base and is gone", of_base[i].name, error);
         return 0;
 }

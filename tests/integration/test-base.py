@@ -319,7 +319,10 @@ def what_a_recipe_may_ask_of_a_base_is_checked(world):
 PROGRAMS = ("/bin/sh", "/bin/rm", "/bin/tar", "/usr/bin/env", "/usr/bin/diff", "/usr/bin/dpkg", "/usr/bin/dpkg-deb",
             "/usr/bin/dpkg-split", "/usr/sbin/ldconfig", "/usr/sbin/start-stop-daemon")
 STATUS = ("Package: library\nStatus: install ok installed\nMaintainer: x\nArchitecture: all\nVersion: %s\n"
-          "Description: in the base\n\n")
+          "Description: in the base\n\n"
+          # What a build of ours leaves in an archive of packages, which can be a base too.
+          "Package: bascule-no-initrd\nStatus: install ok installed\nMaintainer: Bascule\nArchitecture: all\nVersion: 1\n"
+          "Description: no initrd\n\n")
 EVIL = 'DPkg::Pre-Invoke { "touch %s"; };\nAPT::Update::Pre-Invoke { "touch %s"; };\n'
 
 
