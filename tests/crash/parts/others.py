@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the full run that are programs of their own: failed calls, lying servers, many cycles."""
+"""The parts of the full run that are programs of their own: failed calls, failing devices, lying servers, many cycles."""
 import os
 import subprocess
 import sys
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = (("calls", ["--jobs", "2"]), ("servers", []), ("soak", []))
+PROGRAMS = (("calls", ["--jobs", "2"]), ("devices", []), ("servers", []), ("soak", []))
 
 
 def run_others(tap):

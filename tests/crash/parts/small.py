@@ -3,29 +3,21 @@
 a disk of a few dozen megabytes with releases of three. Its releases' UKIs do nothing but tell that they were started, so
 a boot by the firmware takes seconds; what the engine does is done in a kernel that QEMU loads by itself, as root of an
 initrd. So there is no bascule-init, no systemd and no health check in it: for those is the large recording."""
-import glob
 import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 
+from .host_disk import LOADER, MIB, make_host_disk
+from .initrd import find_kernel, make_tree, pack, put, vmlinuz
 from .liar import LyingDisk
 from .qemu import Machine
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../integration"))
-from harness.host import MIB, TYPES  # noqa: E402 pylint: disable=wrong-import-position
-
-MODULES = """virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk failover net_failover virtio_net
-nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 fat vfat crc16 libcrc32c crc32c_generic mbcache jbd2 ext4""".split()
-LAYOUT = [("esp", "esp", 40), ("root-a", "root", 6), ("root-a-verity", "verity", 1), ("root-b", "root", 6),
-          ("root-b-verity", "verity", 1), ("var", "var", 8)]
 GROWN_MIB = 96
 IMAGE_ID = "some-container-host"  # names of three or four slots, as real hosts have them
-LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+APPLETS = "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep".split()
 PROGRAMS = ("tests/integration/engine-driver", "partition-tools/bascule-disk", "bootloader-hooks/bascule-bless")
 
 INIT = """#!/bin/sh
@@ -52,33 +44,6 @@ umount /var; sync; echo b >/proc/sysrq-trigger; sleep 9
 """
 
 
-def find_kernel(folder):
-    """A folder with boot/vmlinuz* and lib/modules: what BASCULE_TEST_KERNEL names, or the archive's."""
-    given = os.environ.get("BASCULE_TEST_KERNEL")
-    if given:
-        return given
-    told = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], check=True, capture_output=True, text=True).stdout
-    package = re.search(r"Depends: (linux-image\S+)", told).group(1)
-    place = os.path.join(folder, "kernel")
-    os.makedirs(place, exist_ok=True)
-    subprocess.run(["apt-get", "-q", "download", package], cwd=place, check=True, capture_output=True)
-    subprocess.run(["dpkg-deb", "-x", glob.glob(place + "/*.deb")[0], place], check=True)
-    return place
-
-
-def _pack(tree):
-    names = subprocess.run(["find", "."], cwd=tree, check=True, capture_output=True).stdout
-    return subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=names, check=True, capture_output=True).stdout
-
-
-def _put(tree, path, content, mode=0o644):
-    place = os.path.join(tree, path)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    with open(place, "wb") as file:
-        file.write(content if isinstance(content, bytes) else content.encode())
-    os.chmod(place, mode)
-
-
 class SmallMachine:
     def __init__(self, world, folder, repository):
         self.world, self.folder, self.repository = world, folder, repository
@@ -94,96 +59,36 @@ class SmallMachine:
 
     def _make_initrd(self):
         tree = os.path.join(self.scratch, "initrd")
-        for name in ("proc", "sys", "dev", "run", "tmp", "var", "modules", "lib", "lib64", "bin"):
-            os.makedirs(os.path.join(tree, name))
-        shutil.copy(shutil.which("busybox"), tree + "/bin/busybox")
-        for applet in "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep".split():
-            os.symlink("busybox", "%s/bin/%s" % (tree, applet))
-        libraries = set()
-        for program in PROGRAMS:
-            path = self.world.program(program)
-            shutil.copy(path, tree + "/bin/")
-            told = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
-            libraries.update(re.findall(r"(/\S+)", told))
-        for path in libraries:
-            shutil.copy(path, tree + ("/lib64/" if "ld-linux" in path else "/lib/"))
-        present = []
-        for name in MODULES:
-            found = glob.glob("%s/**/%s.ko" % (self.kernel, name), recursive=True)
-            if found:
-                shutil.copy(found[0], tree + "/modules/")
-                present.append(name)
-        _put(tree, "modules/list", "".join(name + "\n" for name in present))
-        _put(tree, "etc/passwd", "root:x:0:0::/:/bin/sh\nbascule-fetch:x:998:998::/:/bin/sh\nbascule-apply:x:997:997::/:/bin/sh\n")
-        _put(tree, "etc/group", "root:x:0:\nbascule-fetch:x:998:\nbascule-apply:x:997:\n")
-        _put(tree, "config/engine.conf", "[Update]\nRepository=%s\nChannel=stable\n[Reboot]\nPolicy=none\n" % self.url)
+        make_tree(tree, self.kernel, [self.world.program(program) for program in PROGRAMS], APPLETS)
+        put(tree, "config/engine.conf", "[Update]\nRepository=%s\nChannel=stable\n[Reboot]\nPolicy=none\n" % self.url)
         with open(self.world.trusted_root, "rb") as file:
-            _put(tree, "trust/root.json", file.read())
-        _put(tree, "init", INIT, 0o755)
-        return _pack(tree)
+            put(tree, "trust/root.json", file.read())
+        put(tree, "init", INIT, 0o755)
+        return pack(tree)
 
     def _stage(self, image, script, is_trial):
         tree = tempfile.mkdtemp(dir=self.scratch)
         told = {"Disk": "/dev/vda", "State": "/var/lib/bascule", "Runtime": "/run/bascule", "TrustedRoot": "/trust/root.json",
                 "ImageId": image.image_id, "RunningVersion": image.version, "RunningRootHash": image.root_hash.hex(),
                 "Architecture": "x86-64", "Reboot": "/run/reboots"}
-        _put(tree, "host.conf", "[Host]\n" + "".join("%s=%s\n" % item for item in told.items()))
+        put(tree, "host.conf", "[Host]\n" + "".join("%s=%s\n" % item for item in told.items()))
         booted = "IMAGE_ID=%s\\nVERSION=%s\\nROOT_HASH=%s\\nDISK=/dev/vda\\nSLOT=a\\nVAR=persistent\\nETC=persistent\\n" % (
             image.image_id, image.version, image.root_hash.hex())
         before = "printf '%s' >/run/bascule/booted\n" % booted + "echo %s >/run/bascule/trial\n" % image.version * is_trial
-        _put(tree, "stage", before + script)
+        put(tree, "stage", before + script)
         path = os.path.join(self.scratch, "stage.initrd")
         with open(path, "wb") as file:
-            file.write(self.initrd + b"\0" * (-len(self.initrd) % 512) + _pack(tree))
+            file.write(self.initrd + b"\0" * (-len(self.initrd) % 512) + pack(tree))
         return path
 
     # ---- Its disk ----
 
     def make_disk(self, image, tries):
         """As the builder leaves it: one release, the other slot empty; then the disk grows."""
-        places, at, script = {}, 1, "label: gpt\n"
-        for label, kind, size in LAYOUT:
-            script += "start=%d, size=%d, type=%s, name=%s\n" % (at * 2048, size * 2048, TYPES[kind], label)
-            places[label] = (at * MIB, size * MIB)
-            at += size
-        with open(self.disk, "wb") as file:
-            file.truncate((at + 1) * MIB)
-        subprocess.run(["/usr/sbin/sfdisk", "-q", self.disk], input=script.encode(), check=True, capture_output=True)
-        esp, var = self._make_esp(image, tries, places["esp"][1]), os.path.join(self.scratch, "var.img")
-        with open(var, "wb") as file:
-            file.truncate(places["var"][1])
-        subprocess.run(["/usr/sbin/mkfs.ext4", "-q", "-F", var], check=True, capture_output=True)
-        tree = image.superblock + b"\0" * (4096 - len(image.superblock)) + image.tree
+        make_host_disk(self.world, self.scratch, self.disk, image, tries)
         with open(self.disk, "r+b") as disk:
-            for label, content in (("esp", open(esp, "rb").read()), ("var", open(var, "rb").read()),
-                                   ("root-a", image.root), ("root-a-verity", tree)):
-                disk.seek(places[label][0])
-                disk.write(content)
             disk.truncate(GROWN_MIB * MIB)
         subprocess.run(["cp", "--sparse=always", self.disk, os.path.join(self.folder, "base.raw")], check=True)
-
-    def _make_esp(self, image, tries, size):
-        path, uki = os.path.join(self.scratch, "esp.img"), os.path.join(self.scratch, "uki.efi")
-        conf = os.path.join(self.scratch, "loader.conf")
-        with open(path, "wb") as file:
-            file.truncate(size)
-        with open(uki, "wb") as file:
-            file.write(image.uki)
-        with open(conf, "w", encoding="ascii") as file:
-            file.write("timeout 0\neditor no\n")
-        environment = dict(os.environ, MTOOLSRC="/dev/null")
-        for command in (["/usr/sbin/mkfs.vfat", "--invariant", "-F", "32", "-S", "512", "-n", "ESP", path],
-                        ["mmd", "-i", path, "::/EFI", "::/EFI/BOOT", "::/EFI/Linux", "::/EFI/bascule", "::/EFI/systemd", "::/loader"],
-                        ["mcopy", "-i", path, conf, "::/EFI/Linux/" + "_" * 240],
-                        ["mdel", "-i", path, "::/EFI/Linux/" + "_" * 240],
-                        ["mcopy", "-i", path, LOADER, "::/EFI/BOOT/BOOTX64.EFI"],
-                        ["mcopy", "-i", path, LOADER, "::/EFI/systemd/systemd-bootx64.efi"],
-                        ["mcopy", "-i", path, conf, "::/loader/loader.conf"],
-                        ["mcopy", "-i", path, uki, "::/EFI/bascule/incoming.efi"],
-                        [self.world.program("tests/tools/esp-tool"), "move", path, "EFI/bascule", "incoming.efi", "EFI/Linux",
-                         image.entry_name(tries), "3"]):
-            subprocess.run(command, check=True, capture_output=True, env=environment)
-        return path
 
     # ---- Its life ----
 
@@ -201,8 +106,7 @@ class SmallMachine:
 
     def stage(self, image, script, is_recorded=True, is_trial=False, seconds=240):
         """Does the work of a running host. `script` is shell; it must not fail."""
-        kernel = glob.glob(os.path.join(self.kernel, "boot/vmlinuz*"))[0]
-        self.machine.start(["-no-reboot", "-kernel", kernel, "-initrd", self._stage(image, script, is_trial),
+        self.machine.start(["-no-reboot", "-kernel", vmlinuz(self.kernel), "-initrd", self._stage(image, script, is_trial),
                             "-append", "console=ttyS0 quiet no_timer_check panic=2 gpt",
                             "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="],
                            self._log(None) if is_recorded else None)
