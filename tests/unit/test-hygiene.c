@@ -76,7 +76,7 @@ TEST(passwords_must_be_declared)
 TEST(state_of_apt_is_refused)
 {
         static const char *const places[] = { "etc/apt/auth.conf", "etc/apt/auth.conf.d/private.conf",
-                "var/lib/apt/lists/deb.debian.org_InRelease", "var/cache/apt/archives/x_1_amd64.deb" };
+                "var/lib/apt/lists/mirror_dists_InRelease", "var/cache/apt/archives/x_1_amd64.deb" };
 
         for (size_t i = 0; i < ELEMENTS(places); i++) {
                 _cleanup_tree_ Tree *tree = tree_new();
