@@ -92,7 +92,7 @@ class FaultyHost:
         tree, kernel = os.path.join(self.scratch, "tree"), find_kernel(self.world.new_folder("kernel"))
         path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
         programs = [self.world.program(name) for name in PROGRAMS] + [shutil.which(name, path=path) for name in TOOLS]
-        make_tree(tree, kernel, programs, APPLETS, [*MODULES, "dm-mod", "dm-flakey", "dm-delay", "loop"])
+        make_tree(tree, kernel, programs, APPLETS, [*MODULES, "virtio_console", "dm-mod", "dm-flakey", "dm-delay", "loop"])
         url = self.server.url.replace("127.0.0.1", "10.0.2.2")
         put(tree, "config/engine.conf", "[Update]\nRepository=%s\nChannel=stable\nTimeout=%ds\nRetryDelay=0\n[Reboot]\n"
             "Policy=none\n" % (url, TIMEOUT))
