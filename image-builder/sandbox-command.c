@@ -126,7 +126,7 @@ static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int repo
         sandbox_fail(report_fd, SANDBOX_START, errno, number);
 }
 
-static int wait_for(pid_t child)
+int sandbox_wait(pid_t child)
 {
         int status;
 
@@ -151,7 +151,7 @@ static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int re
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         if (child == 0)
                 run_first(sandbox, number, report_fd);
-        status = wait_for(child);
+        status = sandbox_wait(child);
         if (status != 0) /* an earlier report of the child counts */
                 sandbox_fail(report_fd, SANDBOX_COMMAND, status, number);
         _exit(0);
@@ -165,6 +165,6 @@ void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         if (child == 0)
                 run_between(sandbox, number, report_fd);
-        if (wait_for(child) != 0)
+        if (sandbox_wait(child) != 0)
                 sandbox_fail(report_fd, SANDBOX_COMMAND, 1, number);
 }

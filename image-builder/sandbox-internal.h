@@ -5,6 +5,8 @@
 
 #include "sandbox.h"
 
+#include <sys/types.h>
+
 typedef enum SandboxStage {
         SANDBOX_DONE,
         SANDBOX_USER,    /* number: errno of unshare() */
@@ -32,3 +34,6 @@ int sandbox_map_ids(pid_t process, Error *error);
 void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd);
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command);
+
+/* Waits until it has ended: its exit status, 128 and the number of a signal, or a negative errno. */
+int sandbox_wait(pid_t child);

@@ -11,21 +11,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 typedef struct Pipes {
         int ready[2], go[2], report[2];
 } Pipes;
-
-static int wait_for(pid_t child)
-{
-        int status;
-
-        while (waitpid(child, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /* ---- the child ---- */
 
@@ -47,7 +36,7 @@ static int run_tar(const Sandbox *sandbox, char *const *argv, int input, int out
                 (void)execve("/usr/bin/tar", argv, (char *[]){ (char[]){ "LC_ALL=C.UTF-8" }, NULL });
                 _exit(127);
         }
-        return wait_for(child);
+        return sandbox_wait(child);
 }
 
 static int unpack_tree(const Sandbox *sandbox)
@@ -107,7 +96,7 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes)
         }
         if (child < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
-        if (wait_for(child) == 0)
+        if (sandbox_wait(child) == 0)
                 (void)write_full(pipes->report[1], &done, sizeof(done));
         (void)tree_remove(AT_FDCWD, sandbox->folder);
         _exit(0);
@@ -202,7 +191,7 @@ static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *
         pipes->go[0] = fd_close(pipes->go[0]);
         r = follow(child, sandbox, pipes, ret_failed, error);
         pipes->go[1] = fd_close(pipes->go[1]); /* a child that waits for it ends */
-        (void)wait_for(child);
+        (void)sandbox_wait(child);
         return r;
 }
 
