@@ -63,18 +63,14 @@ story_release() {
                 { tail -n 30 "$WORK/release-$version.log" >&2 && return 1; }
 }
 
-# story_recipe: lines of a recipe that make a machine which can be looked at, on standard output. A login gets no session of
+# story_recipe: lines that make a machine which can be looked at of a recipe with parts/ssh.conf, on standard output. A login gets no session of
 # systemd's, which would start a manager of root's own services in each boot; the console is not redrawn while units wait.
 story_recipe() {
         printf 'UsePAM no\n' >"$WORK/sshd.conf"
         cat <<EOT
 
 [Content]
-File=$TOP/image-builder/recipes/files/ssh-host-keys.service:/usr/lib/systemd/system/ssh-host-keys.service
 File=$WORK/sshd.conf:/etc/ssh/sshd_config.d/no-sessions.conf
-
-[Services]
-Enable=ssh.service ssh-host-keys.service
 
 [Kernel]
 CommandLine=console=ttyS0 loglevel=6 no_timer_check systemd.show_status=error
