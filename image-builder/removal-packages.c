@@ -143,12 +143,14 @@ static int drop_listed(Removal *removal, const Lists *lists, const List *list, E
         return r;
 }
 
-/* The files of the database, and what it says in its status file. */
-static int drop_entries(Removal *removal, TreeNode *folder, char *const *packages, Error *error)
+/* The files of the database, and what it says in its status file. The database may be among what a list
+ * named: nothing that was found in it before counts. */
+static int drop_entries(Removal *removal, char *const *packages, Error *error)
 {
+        TreeNode *folder = tree_resolve(removal->tree, INFO_FOLDER);
         TreeNode *const *children;
-        size_t count;
-        int r = tree_children(folder, &children, &count);
+        size_t count = 0;
+        int r = folder ? tree_children(folder, &children, &count) : 0;
 
         if (r < 0)
                 return error_oom(error);
@@ -188,5 +190,5 @@ int removal_drop_packages(Removal *removal, char *const *packages, Error *error)
         for (size_t i = 0; r >= 0 && i < lists.count; i++)
                 if (lists.items[i].package)
                         r = drop_listed(removal, &lists, &lists.items[i], error);
-        return r < 0 ? r : drop_entries(removal, folder, packages, error);
+        return r < 0 ? r : drop_entries(removal, packages, error);
 }

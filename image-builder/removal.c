@@ -151,8 +151,31 @@ static TreeNode *as_folder(Tree *tree, TreeNode *child)
         return child && S_ISDIR(child->inode->mode) ? child : NULL;
 }
 
-static int drop_matches(Removal *removal, TreeNode *folder, const char *pattern, const char *reason,
-                size_t *count, Error *error)
+/* Paths, ended by NULL: links can lead to one place more than once, and into what is to go. */
+typedef struct Matches {
+        char **paths;
+        size_t count, capacity;
+} Matches;
+
+static int note_match(Matches *matches, const TreeNode *node)
+{
+        if (matches->count + 1 >= matches->capacity) {
+                size_t capacity = MAX_OF(matches->capacity * 2, (size_t)64);
+                char **grown = reallocarray(matches->paths, capacity, sizeof(*grown));
+
+                if (!grown)
+                        return -ENOMEM;
+                matches->paths = grown;
+                matches->capacity = capacity;
+        }
+        matches->paths[matches->count] = tree_node_path(node);
+        if (!matches->paths[matches->count])
+                return -ENOMEM;
+        matches->paths[++matches->count] = NULL;
+        return 0;
+}
+
+static int find_matches(Tree *tree, TreeNode *folder, const char *pattern, Matches *matches)
 {
         char component[TREE_NAME_MAX + 1];
         TreeNode *const *children;
@@ -161,22 +184,32 @@ static int drop_matches(Removal *removal, TreeNode *folder, const char *pattern,
         int r = length > TREE_NAME_MAX ? -ENAMETOOLONG : tree_children(folder, &children, &child_count);
 
         if (r < 0)
-                return error_set(error, ERROR_CONFIG, -r, "%s: %s", reason, strerror(-r));
+                return r;
         memcpy(component, pattern, length);
         component[length] = 0;
-        /* Backwards, because dropping a child only makes the tree forget that its array is current. */
-        for (size_t i = child_count; r >= 0 && i-- > 0;) {
-                TreeNode *child = folder->inode->children[i], *next;
+        for (size_t i = 0; r >= 0 && i < child_count; i++) {
+                TreeNode *next;
 
-                if (fnmatch(component, child->name, 0) != 0)
+                if (fnmatch(component, children[i]->name, 0) != 0)
                         continue;
-                next = *rest ? as_folder(removal->tree, child) : NULL;
+                next = *rest ? as_folder(tree, children[i]) : NULL;
                 if (next)
-                        r = drop_matches(removal, next, rest, reason, count, error);
-                else if (!*rest) {
-                        (*count)++;
-                        r = removal_drop_node(removal, child, reason, error);
-                }
+                        r = find_matches(tree, next, rest, matches);
+                else if (!*rest)
+                        r = note_match(matches, children[i]);
+        }
+        return r;
+}
+
+static int drop_matches(Removal *removal, char *const *paths, const char *reason, Error *error)
+{
+        int r = 0;
+
+        for (; r >= 0 && paths && *paths; paths++) {
+                TreeNode *node = tree_lookup(removal->tree, *paths);
+
+                if (node)
+                        r = removal_drop_node(removal, node, reason, error);
         }
         return r;
 }
@@ -184,7 +217,7 @@ static int drop_matches(Removal *removal, TreeNode *folder, const char *pattern,
 int removal_drop_glob(Removal *removal, const char *pattern, Error *error)
 {
         _cleanup_free_ char *reason = NULL, *bare = strdup(pattern + strspn(pattern, "/"));
-        size_t count = 0;
+        Matches matches = { 0 };
         int r;
 
         for (size_t length = bare ? strlen(bare) : 0; length > 0 && bare[length - 1] == '/';)
@@ -195,11 +228,18 @@ int removal_drop_glob(Removal *removal, const char *pattern, Error *error)
         }
         if (!*bare)
                 return error_set(error, ERROR_CONFIG, EINVAL, "%s would remove everything", reason);
-        r = drop_matches(removal, tree_root(removal->tree), bare, reason, &count, error);
-        if (r >= 0 && count == 0)
-                return error_set(error, ERROR_CONFIG, ENOENT,
+        r = find_matches(removal->tree, tree_root(removal->tree), bare, &matches);
+        if (r == -ENOMEM)
+                r = error_oom(error);
+        else if (r < 0)
+                r = error_set(error, ERROR_CONFIG, -r, "%s: %s", reason, strerror(-r));
+        else if (matches.count == 0)
+                r = error_set(error, ERROR_CONFIG, ENOENT,
                                 "%s matches nothing in the image: correct the pattern, or leave it out",
                                 reason);
+        else
+                r = drop_matches(removal, matches.paths, reason, error);
+        strv_free(matches.paths);
         return r;
 }
 

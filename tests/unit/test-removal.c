@@ -168,6 +168,22 @@ TEST(links_to_what_went_go_and_links_that_led_nowhere_stay)
         CHECK(tree_lookup(tree, "etc/mtab"));
 }
 
+TEST(links_may_lead_a_pattern_back_into_what_goes)
+{
+        _cleanup_tree_ Tree *tree = scene(), *other = scene();
+        Recipe recipe = recipe_with(NULL, NULL, NULL);
+
+        link_to(tree, "usr/share/zz", ".");
+        link_to(tree, "usr/share/zzz", "../share");
+        CHECK_STR(refusal(tree, PATTERNS("/usr/share/*/doc"), &recipe), "");
+        CHECK(!tree_lookup(tree, "usr/share/doc"));
+        CHECK(tree_lookup(tree, "usr/share/zz"));
+        link_to(other, "usr/share/back", "..");
+        CHECK_STR(refusal(other, PATTERNS("/usr/*/back/share"), &recipe), "");
+        CHECK(!tree_lookup(other, "usr/share"));
+        CHECK(tree_lookup(other, "usr/lib"));
+}
+
 TEST(a_pattern_that_matches_nothing_is_refused)
 {
         Recipe recipe = recipe_with(NULL, NULL, NULL);
@@ -313,6 +329,20 @@ TEST(a_package_goes_with_its_entries_and_what_others_have_stays)
         CHECK_STR(packages[0].name, "app");
         CHECK_STR(packages[1].name, "perl-doc");
         compose_free_packages(packages, count);
+}
+
+TEST(a_list_may_name_the_database_that_it_lies_in)
+{
+        _cleanup_tree_ Tree *tree = packages_scene();
+        _cleanup_free_ char *status = NULL;
+
+        put(tree, INFO "perl:amd64.list",
+                        "/var/lib/dpkg/info\n/" INFO "app.list\n/" INFO "perl-doc.list\n/" INFO
+                        "perl:amd64.list\n/" INFO "perl:amd64.postinst\n");
+        CHECK_STR(refusal_of_package(tree, "perl"), "");
+        CHECK(!tree_lookup(tree, "var/lib/dpkg/info"));
+        CHECK_OK(tree_read_file(tree, "var/lib/dpkg/status", 4096, &status, NULL));
+        CHECK(!strstr(status, "Package: perl\n"));
 }
 
 TEST(a_package_that_is_needed_or_not_there_is_told)
