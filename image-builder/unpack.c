@@ -150,7 +150,8 @@ static int unpack_zstd(Unpacker *unpacker)
                 ZSTD_inBuffer in = { unpacker->in, unpacker->in_size, 0 };
                 bool is_full = false; /* more may come out of what went in */
 
-                while (r >= 0 && (in.pos < in.size || is_full)) {
+                /* Asked for more once a frame has ended, the decoder would begin the next one. */
+                while (r >= 0 && (in.pos < in.size || (is_full && left > 0))) {
                         ZSTD_outBuffer out = { unpacker->out, OUT_SIZE, 0 };
 
                         left = ZSTD_decompressStream(context, &out, &in);

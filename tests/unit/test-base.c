@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <zlib.h>
+#include <zstd.h>
 
 static char folder[] = "/tmp/bascule-base-XXXXXX";
 
@@ -212,6 +213,26 @@ TEST(what_is_unpacked_is_bounded_and_whole)
         CHECK_EQ(unpacked.size_bytes, 5);
         CHECK_EQ(unpack_bytes("plain", 5, 4, &unpacked, NULL), -EFBIG);
         CHECK_OK(unpack_bytes("", 0, 0, &unpacked, NULL));
+}
+
+/* The last call of the decoder may fill its buffer of 256 KiB to the last byte. */
+TEST(a_stream_of_zstd_may_have_any_size)
+{
+        static const size_t sizes[] = { 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 512 * KIB };
+        static uint8_t plain[512 * 1024], packed[64 * 1024];
+        Unpacked unpacked;
+
+        for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+                size_t size = ZSTD_compress(packed, sizeof(packed) / 2, plain, sizes[i], 3);
+
+                CHECK(!ZSTD_isError(size));
+                CHECK_OK(unpack_bytes(packed, size, GIB, &unpacked, NULL));
+                CHECK_EQ(unpacked.size_bytes, sizes[i]);
+                CHECK_EQ(unpack_bytes(packed, size - 1, GIB, &unpacked, NULL), -EBADMSG);
+                memcpy(packed + size, packed, size); /* two frames */
+                CHECK_OK(unpack_bytes(packed, 2 * size, GIB, &unpacked, NULL));
+                CHECK_EQ(unpacked.size_bytes, 2 * sizes[i]);
+        }
 }
 
 /* ---- folders ---- */
