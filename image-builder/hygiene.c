@@ -36,7 +36,7 @@ static int note_privileged(Tree *tree _unused_, TreeNode *node, const char *path
                                         !tree_get_xattr(node->inode, "security.capability")) ||
                         is_allowed(privileges->allowed, path))
                 return 0;
-        if (used + strlen(path) + 2 < NAMES_MAX)
+        if (used == 0 || used + strlen(path) + 2 < NAMES_MAX) /* the first is cut rather than left out */
                 (void)snprintf(privileges->names + used, NAMES_MAX - used, "%s/%s", used > 0 ? " " : "",
                                 path);
         else
@@ -73,14 +73,40 @@ static bool is_declared(const Recipe *recipe, const char *name, const char *hash
         return false;
 }
 
+/* NULL when there is no such file. What cannot be searched to its end is refused: programs read on behind a
+ * NUL. */
+static int read_accounts(Tree *tree, const char *path, char **ret, Error *error)
+{
+        size_t size = 0;
+        int r = tree_read_file(tree, path, SHADOW_MAX, ret, &size);
+
+        if (r == -ENOENT)
+                return 0;
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r < 0)
+                return error_set(error, ERROR_REFUSED, -r,
+                                "/%s in the image cannot be searched for passwords (%s): put a file of "
+                                "lines "
+                                "in its place",
+                                path, strerror(-r));
+        return strlen(*ret) == size
+                               ? 0
+                               : error_set(error, ERROR_REFUSED, EPERM,
+                                                 "/%s in the image has a NUL byte, behind which a "
+                                                 "password could hide: put a file of lines in its place",
+                                                 path);
+}
+
 /* "NAME:HASH:...": hashes begin with '$', '_' or a letter or digit; "*" and "!" let nobody in. */
 static int check_shadow(Tree *tree, const char *path, const Recipe *recipe, Error *error)
 {
         _cleanup_free_ char *text = NULL;
         char *next;
+        int r = read_accounts(tree, path, &text, error);
 
-        if (tree_read_file(tree, path, SHADOW_MAX, &text, NULL) < 0)
-                return 0;
+        if (r < 0 || !text)
+                return r;
         next = text;
         for (char *line; (line = strsep(&next, "\n"));) {
                 const char *name = strsep(&line, ":"), *hash = line ? strsep(&line, ":") : NULL;

@@ -17,7 +17,7 @@ int hygiene_check(Tree *tree, const Recipe *recipe, Error *error);
 /* Regular files with the setuid or setgid bit, or with capabilities, that no pattern of Setuid= matches. */
 int hygiene_check_privileges(Tree *tree, char *const *allowed, Error *error);
 /* Password hashes in /etc/passwd, /etc/shadow and /etc/gshadow that no PasswordHash= declares, and accounts
- * that need no password. */
+ * that need no password. A file of these that cannot be read as lines of text to its end is refused. */
 int hygiene_check_passwords(Tree *tree, const Recipe *recipe, Error *error);
 /* Lists and archives of apt, and what it logs in with. */
 int hygiene_check_apt(Tree *tree, Error *error);

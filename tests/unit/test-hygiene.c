@@ -38,6 +38,23 @@ TEST(files_with_more_rights_must_be_named)
         CHECK_OK(hygiene_check_privileges(tree, all, NULL));
 }
 
+TEST(a_path_too_long_to_be_told_whole_is_refused_too)
+{
+        _cleanup_tree_ Tree *tree = tree_new();
+        char path[3 * 201] = { 0 };
+        Error error = { 0 };
+
+        memset(path, 'd', sizeof(path) - 1);
+        path[200] = path[400] = '/';
+        put(tree, path, "x", 04755);
+        CHECK_EQ(hygiene_check_privileges(tree, nothing, &error), -EPERM);
+        CHECK(strstr(error.message, "Setuid=/ddd"));
+        put(tree, "z", "x", 02755);
+        error = (Error){ 0 };
+        CHECK_EQ(hygiene_check_privileges(tree, nothing, &error), -EPERM);
+        CHECK(strstr(error.message, "ddd (and 1 more)"));
+}
+
 /* What is said of a line of an account file; "" when nothing is. */
 static const char *said_of(const char *path, const char *line)
 {
@@ -71,6 +88,24 @@ TEST(passwords_must_be_declared)
         CHECK_STR(said_of("etc/shadow", "root:*:1:::::\nx:!:::::::\nada:$6$salt$hash:::::::\n"), "");
         CHECK_STR(said_of("etc/gshadow", "wheel:::\n"), "");
         CHECK_STR(said_of("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"), "");
+}
+
+TEST(accounts_that_cannot_be_searched_are_refused)
+{
+        static const char hidden[] = "root:*:::::::\n\0\neve:$6$salt$other:::::::\n";
+        const Recipe recipe = { 0 };
+        _cleanup_tree_ Tree *tree = tree_new(), *folder = tree_new(), *large = tree_new();
+        Error error = { 0 };
+
+        CHECK_OK(hygiene_check_passwords(tree, &recipe, NULL));
+        CHECK_OK(tree_make_file(tree, "etc/shadow", hidden, sizeof(hidden) - 1, 0640, NULL, NULL));
+        CHECK_EQ(hygiene_check_passwords(tree, &recipe, &error), -EPERM);
+        CHECK_EQ(error.code, ERROR_REFUSED);
+        CHECK(strstr(error.message, "/etc/shadow in the image has a NUL byte"));
+        CHECK_OK(tree_make_directory(folder, "etc/gshadow", 0755, NULL, NULL));
+        CHECK_EQ(hygiene_check_passwords(folder, &recipe, NULL), -EISDIR);
+        CHECK_OK(tree_make_backed_file(large, "etc/passwd", 0, 0, MIB + 1, 0644, NULL, NULL));
+        CHECK_EQ(hygiene_check_passwords(large, &recipe, NULL), -E2BIG);
 }
 
 TEST(state_of_apt_is_refused)
