@@ -66,6 +66,8 @@ static int add_xattr(
                 return tar_refuse(reader, "an extended attribute has a bad name");
         if (value_size > TREE_XATTR_VALUE_MAX)
                 return tar_refuse(reader, "an extended attribute is too large");
+        if (member->xattr_count == TAR_XATTRS_MAX)
+                return tar_refuse(reader, "it has too many extended attributes");
 
         TreeXattr *grown = reallocarray(member->xattrs, member->xattr_count + 1, sizeof(*grown));
         if (!grown)

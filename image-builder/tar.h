@@ -17,6 +17,7 @@
 
 #define TAR_MEMBERS_MAX 4000000
 #define TAR_EXTENDED_HEADER_MAX (1 * MIB)
+#define TAR_XATTRS_MAX 64 /* of a member */
 
 /* A layer of a container image (OCI Image Format Specification, "Image Layer Filesystem Changeset") is read
  * in two passes, since what it hides is only ever in the layers below: ".wh.NAME" hides NAME, ".wh..wh..opq"

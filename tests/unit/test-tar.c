@@ -281,6 +281,42 @@ TEST(damaged_pax_headers_are_refused)
         }
 }
 
+/* One header with so many xattrs, numbered from `first`. */
+static void put_xattrs(Buffer *out, unsigned first, unsigned count)
+{
+        ARCHIVE(pax);
+
+        for (unsigned i = first; i < first + count; i++) {
+                char record[64];
+
+                put_record(&pax, record,
+                                (size_t)snprintf(record, sizeof(record), "SCHILY.xattr.user.%03u=x", i));
+        }
+        put_member(out, (Header){ .name = "x", .type = TAR_TYPE_PAX }, pax.data, pax.size);
+}
+
+TEST(xattrs_of_a_member_are_bounded)
+{
+        _cleanup_tree_ Tree *tree = NULL;
+        ARCHIVE(most);
+        ARCHIVE(more);
+        ARCHIVE(split);
+
+        put_xattrs(&most, 0, TAR_XATTRS_MAX);
+        put_text(&most, "f", TAR_TYPE_FILE, "");
+        put_xattrs(&most, 0, TAR_XATTRS_MAX); /* of another member */
+        put_text(&most, "g", TAR_TYPE_FILE, "");
+        CHECK_OK(read_archive(&most, true, NULL, &tree, NULL));
+        CHECK_EQ(tree_lookup(tree, "g")->inode->xattr_count, TAR_XATTRS_MAX);
+        put_xattrs(&more, 0, TAR_XATTRS_MAX + 1);
+        put_text(&more, "f", TAR_TYPE_FILE, "");
+        CHECK(is_refused(&more, "too many extended attributes"));
+        put_xattrs(&split, 0, TAR_XATTRS_MAX);
+        put_xattrs(&split, TAR_XATTRS_MAX, 1);
+        put_text(&split, "f", TAR_TYPE_FILE, "");
+        CHECK(is_refused(&split, "too many extended attributes"));
+}
+
 TEST(extended_headers_need_a_member)
 {
         ARCHIVE(archive);
