@@ -32,6 +32,7 @@ typedef struct Vm {
         BootWatch watch;
 } Vm;
 
+#define VM_CONSOLE_LOG_MAX (64 * MIB)
 #define VM_OFF ((Vm){ .disk_fd = -1, .variables_fd = -1, .console_fd = -1, .serial_fd = -1, .log_fd = -1 })
 
 /* Makes the disk: a copy of `image`, raw or qcow2, that shares blocks with it where the filesystem can. The
@@ -40,7 +41,8 @@ int vm_prepare(const char *image, const char *serial_path, const char *log_path,
 /* Switches it on. A firmware that is not there is ERROR_MISSING_TOOL. */
 int vm_start(Vm *vm, const VmOptions *options, Error *error);
 /* Lets it run, for at most so long; returns early when `other_fd` (or -1) has something to read, when the
- * machine is off or when we are interrupted. Takes what the console brings. */
+ * machine is off or when we are interrupted. Takes what the console brings, of which VM_CONSOLE_LOG_MAX
+ * bytes go to its log. */
 void vm_run(Vm *vm, int timeout_ms, int other_fd);
 bool vm_is_on(Vm *vm);
 /* Milliseconds since it was switched on. */

@@ -2,10 +2,15 @@
 #include "test.h"
 #include "boot-picture.h"
 #include "boot-watch.h"
+#include "file.h"
 #include "junit.h"
+#include "vm.h"
 #include "xml-text.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- text ---- */
 
@@ -182,6 +187,49 @@ TEST(a_console_may_send_anything)
         feed(&watch, "\033[\n\033[1;\n\033\n", 1000);
         feed(&watch, "Failed to start \xff\xfe\x01.\n", 1000);
         CHECK_STR(watch.complaint, "Failed to start ???.");
+}
+
+/* A machine that is nothing but a console; it sends without end. */
+static Vm loud_machine(void)
+{
+        Vm vm = VM_OFF;
+
+        vm.console_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+        vm.serial_fd = memfd_create("serial", MFD_CLOEXEC);
+        if (vm.console_fd < 0 || vm.serial_fd < 0)
+                abort();
+        boot_watch_begin(&vm.watch);
+        return vm;
+}
+
+TEST(a_console_that_never_rests_does_not_hold_us)
+{
+        Vm vm = loud_machine();
+
+        (void)alarm(60); /* it would be for ever */
+        vm_run(&vm, 0, -1);
+        vm_run(&vm, 1, -1);
+        (void)alarm(0);
+        CHECK(vm.console_bytes > 0);
+        vm_done(&vm);
+}
+
+TEST(the_log_of_a_console_has_an_end)
+{
+        _cleanup_fd_ int log = -1;
+        Vm vm = loud_machine();
+        uint64_t size, later;
+
+        vm.console_bytes = VM_CONSOLE_LOG_MAX - 16384; /* one read */
+        log = dup(vm.serial_fd);
+        vm_run(&vm, 0, -1);
+        CHECK_OK(fd_size(log, &size));
+        CHECK(size > 16384 && size < 16384 + 100);
+        vm_run(&vm, 0, -1);
+        CHECK_OK(fd_size(log, &later));
+        CHECK_EQ(later, size);
+        CHECK(vm.console_bytes > VM_CONSOLE_LOG_MAX);
+        vm_done(&vm);
 }
 
 /* ---- the guest's word ---- */
