@@ -7,8 +7,10 @@
 
 #define ADMIN_UNITS "etc/systemd/system"
 #define UNIT_FILE_MAX (1 * MIB)
-#define ALSO_DEPTH_MAX 16
 #define UNIT_NAME_MAX 255
+#define ENABLED_MAX 256        /* units that are enabled because one is */
+#define INSTALL_VALUE_MAX 8192 /* bytes */
+#define INSTALL_WORDS_MAX 256
 
 static const char *const unit_folders[] = { ADMIN_UNITS, "usr/local/lib/systemd/system",
         "usr/lib/systemd/system", "lib/systemd/system" };
@@ -127,6 +129,7 @@ static int no_such_unit(Tree *tree, const char *name, Error *error)
 
 /* ---- reading [Install] ---- */
 
+/* -E2BIG for more than any unit needs: adding a word costs as much as there are before it. */
 static int take_setting(Install *install, const char *key, const char *value)
 {
         const struct {
@@ -145,9 +148,13 @@ static int take_setting(Install *install, const char *key, const char *value)
         for (size_t i = 0; i < ELEMENTS(lists); i++) {
                 if (strcmp(key, lists[i].key) != 0)
                         continue;
-                if (*value)
-                        return strv_append_words(lists[i].list, value);
-                *lists[i].list = strv_free(*lists[i].list);
+                if (*value == 0) {
+                        *lists[i].list = strv_free(*lists[i].list);
+                        continue;
+                }
+                if (strlen(value) > INSTALL_VALUE_MAX || strv_length(*lists[i].list) > INSTALL_WORDS_MAX)
+                        return -E2BIG;
+                return strv_append_words(lists[i].list, value);
         }
         return 0;
 }
@@ -230,9 +237,24 @@ static int expand(const char *word, const char *unit, char ret[static UNIT_NAME_
                                 : 0;
 }
 
-/* ---- enabling ---- */
+/* ---- enabling ----
+ *
+ * A list of names grows while it is worked off: what a unit asks for goes to its end, unless it is there. */
 
-static int enable(Tree *tree, const char *name, unsigned depth, Error *error);
+static int want(char ***names, const char *name, Error *error)
+{
+        char full[UNIT_NAME_MAX + 1];
+        int r = full_name(name, full, error);
+
+        if (r < 0 || strv_contains(*names, full))
+                return r;
+        if (strv_length(*names) == ENABLED_MAX)
+                return error_set(error, ERROR_CONFIG, E2BIG,
+                                "Enabling %s would enable more than %d units by Also=: enable those that "
+                                "are needed by name, and not this one",
+                                **names, ENABLED_MAX);
+        return strv_append(names, full) < 0 ? error_oom(error) : 0;
+}
 
 static int link_in(Tree *tree, char **targets, const char *kind, const char *unit, const char *file,
                 Error *error)
@@ -272,7 +294,7 @@ static int link_aliases(Tree *tree, char **aliases, const char *unit, const char
         return 0;
 }
 
-static int enable_also(Tree *tree, char **also, const char *unit, unsigned depth, Error *error)
+static int want_also(Tree *tree, char **also, const char *unit, char ***names, Error *error)
 {
         for (char **other = also; other && *other; other++) {
                 char expanded[UNIT_NAME_MAX + 1];
@@ -283,7 +305,7 @@ static int enable_also(Tree *tree, char **also, const char *unit, unsigned depth
                         return r;
                 if (tree_find_unit(tree, expanded, &file) < 0)
                         continue; /* of a package that is not there */
-                r = enable(tree, expanded, depth + 1, error);
+                r = want(names, expanded, error);
                 if (r < 0)
                         return r;
         }
@@ -311,16 +333,10 @@ static int instance_name(
 }
 
 static int apply_install(Tree *tree, const char *name, const char *file, const Install *install,
-                unsigned depth, Error *error)
+                char ***names, Error *error)
 {
         char unit[UNIT_NAME_MAX + 1], target[TREE_PATH_MAX + 1];
 
-        if (depth == 0 && !install->wanted_by && !install->required_by && !install->upheld_by &&
-                        !install->aliases && !install->also)
-                return error_set(error, ERROR_CONFIG, EINVAL,
-                                "The unit %s has no [Install] section: it is started by others and cannot "
-                                "be enabled",
-                                name);
         int r = instance_name(name, install, unit, error);
         (void)snprintf(target, sizeof(target), "/%s", file);
         if (r >= 0)
@@ -331,7 +347,7 @@ static int apply_install(Tree *tree, const char *name, const char *file, const I
                 r = link_in(tree, install->upheld_by, "upholds", unit, target, error);
         if (r >= 0)
                 r = link_aliases(tree, install->aliases, unit, target, error);
-        return r < 0 ? r : enable_also(tree, install->also, unit, depth, error);
+        return r < 0 ? r : want_also(tree, install->also, unit, names, error);
 }
 
 /* What a link among the units stands for: the name that its target ends with. */
@@ -342,39 +358,62 @@ static const char *link_name(const TreeNode *node)
         return slash ? slash + 1 : node->inode->symlink_target;
 }
 
-static int enable(Tree *tree, const char *name, unsigned depth, Error *error)
+static int read_install(Tree *tree, const char *file, Install *install, Error *error)
 {
-        _cleanup_(install_done) Install install = { 0 };
-        _cleanup_free_ char *file = NULL, *text = NULL;
-        char full[UNIT_NAME_MAX + 1];
+        _cleanup_free_ char *text = NULL;
+        int r = tree_read_file(tree, file, UNIT_FILE_MAX, &text, NULL);
 
-        if (depth > ALSO_DEPTH_MAX)
-                return 0; /* units that name each other have been enabled by now */
-        int r = full_name(name, full, error);
-        if (r < 0)
-                return r;
-        r = tree_find_unit(tree, full, &file);
-        if (r < 0)
-                return r == -ENOENT ? no_such_unit(tree, full, error) : error_oom(error);
-        TreeNode *node = tree_lookup(tree, file);
-        if (is_null_link(node))
-                return error_set(error, ERROR_CONFIG, EINVAL, "The unit %s is masked in the image", full);
-        char plain[UNIT_NAME_MAX + 1];
-        if (S_ISLNK(node->inode->mode) && strcmp(link_name(node), node->name) != 0 &&
-                        !template_of(full, plain))
-                return enable(tree, link_name(node), depth + 1, error);
-        r = tree_read_file(tree, file, UNIT_FILE_MAX, &text, NULL);
         if (r < 0)
                 return error_set(error, ERROR_CONFIG, -r, "Cannot read /%s of the image: %s", file,
                                 strerror(-r));
-        if (parse_install(text, &install) < 0)
-                return error_oom(error);
-        return apply_install(tree, full, file, &install, depth, error);
+        r = parse_install(text, install);
+        if (r == -E2BIG)
+                return error_set(error, ERROR_CONFIG, E2BIG,
+                                "[Install] of /%s in the image names more units than can be meant", file);
+        return r < 0 ? error_oom(error) : 0;
+}
+
+static bool is_installed(const Install *install)
+{
+        return install->wanted_by || install->required_by || install->upheld_by || install->aliases ||
+               install->also;
+}
+
+/* `name` is whole. */
+static int enable(Tree *tree, const char *name, bool is_asked_for, char ***names, Error *error)
+{
+        _cleanup_(install_done) Install install = { 0 };
+        _cleanup_free_ char *file = NULL;
+        char plain[UNIT_NAME_MAX + 1];
+        int r = tree_find_unit(tree, name, &file);
+
+        if (r < 0)
+                return r == -ENOENT ? no_such_unit(tree, name, error) : error_oom(error);
+        TreeNode *node = tree_lookup(tree, file);
+        if (is_null_link(node))
+                return error_set(error, ERROR_CONFIG, EINVAL, "The unit %s is masked in the image", name);
+        if (S_ISLNK(node->inode->mode) && strcmp(link_name(node), node->name) != 0 &&
+                        !template_of(name, plain))
+                return want(names, link_name(node), error);
+        r = read_install(tree, file, &install, error);
+        if (r < 0)
+                return r;
+        if (is_asked_for && !is_installed(&install))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "The unit %s has no [Install] section: it is started by others and cannot "
+                                "be enabled",
+                                name);
+        return apply_install(tree, name, file, &install, names, error);
 }
 
 int tree_enable_unit(Tree *tree, const char *name, Error *error)
 {
-        return enable(tree, name, 0, error);
+        _cleanup_strv_ char **names = NULL;
+        int r = want(&names, name, error);
+
+        for (size_t i = 0; r >= 0 && names[i]; i++)
+                r = enable(tree, names[i], i == 0, &names, error);
+        return r;
 }
 
 /* ---- disabling ---- */

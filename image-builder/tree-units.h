@@ -3,7 +3,8 @@
 
 /* systemd units of the tree, enabled and masked as systemctl --root= would, by links in /etc/systemd/system
  * and by each unit's [Install] section: WantedBy=, RequiredBy=, UpheldBy=, Alias=, Also=, DefaultInstance=
- * (systemd.unit(5)). Unit files may be of packages: text is capped and parsed leniently, as systemd does. */
+ * (systemd.unit(5)). Unit files may be of packages: text, names in [Install] and units that one brings along
+ * by Also= are capped, and the text is parsed leniently, as systemd does. */
 
 #include "tree.h"
 

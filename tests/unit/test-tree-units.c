@@ -2,6 +2,8 @@
 #include "test.h"
 #include "tree-units.h"
 
+#include <unistd.h>
+
 #define UNITS "usr/lib/systemd/system/"
 #define ADMIN "etc/systemd/system/"
 
@@ -85,6 +87,66 @@ TEST(an_alias_enables_the_unit_it_stands_for)
 
         CHECK_OK(tree_enable_unit(tree, "alias.service", NULL));
         CHECK_STR(link_at(tree, ADMIN "multi-user.target.wants/ssh.service"), "/" UNITS "ssh.service");
+}
+
+static void put_unit(Tree *tree, const char *name, const char *text)
+{
+        char path[256];
+
+        (void)snprintf(path, sizeof(path), UNITS "%s", name);
+        if (tree_make_text(tree, path, text, 0644, NULL) < 0)
+                abort();
+}
+
+TEST(units_that_all_name_each_other_are_enabled_once_each)
+{
+        static const char *const names[] = { "a.service", "b.service", "c.service", "d.service" };
+        _cleanup_tree_ Tree *tree = sample();
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                put_unit(tree, names[i], "[Install]\nWantedBy=x.target\nAlso=a b c d\n");
+        (void)alarm(60); /* four to the power of how deep it looks */
+        CHECK_OK(tree_enable_unit(tree, "c", NULL));
+        (void)alarm(0);
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                char path[256];
+
+                (void)snprintf(path, sizeof(path), ADMIN "x.target.wants/%s", names[i]);
+                CHECK(tree_lookup(tree, path));
+        }
+}
+
+TEST(what_a_unit_brings_along_is_bounded)
+{
+        _cleanup_tree_ Tree *tree = sample();
+        _cleanup_free_ char *flood = malloc(20001);
+        Error error = { 0 };
+
+        for (unsigned i = 0; i < 40; i++) { /* a chain */
+                char name[32], text[96];
+
+                (void)snprintf(name, sizeof(name), "n%u.service", i);
+                (void)snprintf(text, sizeof(text), "[Install]\nWantedBy=x.target\nAlso=n%u.service\n",
+                                i + 1);
+                put_unit(tree, name, text);
+        }
+        CHECK_OK(tree_enable_unit(tree, "n0", NULL));
+        CHECK(tree_lookup(tree, ADMIN "x.target.wants/n39.service"));
+        put_unit(tree, "grow@.service",
+                        "[Install]\nWantedBy=y.target\nAlso=grow@%ia.service grow@%ib.service\n");
+        CHECK_EQ(tree_enable_unit(tree, "grow@x", &error), -E2BIG);
+        CHECK_STR(error.message, "Enabling grow@x.service would enable more than 256 units by Also=: enable "
+                                 "those that are needed by name, and not this one");
+        CHECK(flood);
+        memset(flood, ' ', 20000);
+        for (size_t i = 0; i < 20000; i += 2)
+                flood[i] = 'w';
+        memcpy(flood, "[Install]\nWantedBy=", 19);
+        flood[20000] = 0;
+        put_unit(tree, "flood.service", flood);
+        error = (Error){ 0 };
+        CHECK_EQ(tree_enable_unit(tree, "flood", &error), -E2BIG);
+        CHECK(strstr(error.message, "flood.service in the image names more units"));
 }
 
 TEST(what_cannot_be_enabled_is_said)
