@@ -12,6 +12,7 @@
 
 #define SIZE_ALIGNMENT MIB
 #define COMMAND_LINE_MAX 1536 /* the kernel takes 2048; the rest is ours */
+#define GID_MAX 60000         /* as for uids */
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -73,6 +74,23 @@ static int check_lists(const Recipe *recipe, Error *error)
                 if (strv_contains(recipe->masked_units, *unit))
                         return error_set(error, ERROR_CONFIG, EINVAL,
                                         "%s is in both Enable= and Mask=", *unit);
+        return 0;
+}
+
+/* NAME or NAME:GID. Names are checked where groups are made. */
+static int check_groups(const Recipe *recipe, Error *error)
+{
+        for (char **group = recipe->groups; group && *group; group++) {
+                const char *colon = strchr(*group, ':');
+                char *end = NULL;
+                unsigned long gid = colon ? strtoul(colon + 1, &end, 10) : 0;
+
+                if (colon && (colon == *group || colon[1] < '1' || colon[1] > '9' || *end || gid > GID_MAX))
+                        return error_set(error, ERROR_CONFIG, EINVAL,
+                                        "Group=: \"%.100s\" is not a group, NAME or NAME:GID with a GID "
+                                        "from 1 to %d",
+                                        *group, GID_MAX);
+        }
         return 0;
 }
 
@@ -268,6 +286,8 @@ int recipe_check(Recipe *recipe, Error *error)
                 r = check_sources(recipe, error);
         if (r >= 0)
                 r = check_lists(recipe, error);
+        if (r >= 0)
+                r = check_groups(recipe, error);
         if (r >= 0)
                 r = check_disk(recipe, error);
         if (r >= 0)

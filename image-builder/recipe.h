@@ -74,7 +74,7 @@ typedef struct Recipe {
         /* [Users] */
         RecipeUser *users;
         size_t user_count;
-        char **groups; /* NAME or NAME:GID */
+        char **groups; /* NAME or NAME:GID, a number from 1 to 60000 */
 
         /* [Services] */
         char **enabled_units, **disabled_units, **masked_units, **listening_units;

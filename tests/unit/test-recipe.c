@@ -105,6 +105,15 @@ TEST(values_are_checked)
         CHECK_REFUSED(LEAST "[Users]\nSshKey=nobody2 ssh-ed25519 AAAA\n", "no User=nobody2 before");
         CHECK_REFUSED(LEAST "[Users]\nSshKey=root -----BEGIN OPENSSH PRIVATE KEY-----\n", "private key");
         CHECK_REFUSED(LEAST "[Users]\nPasswordHash=root secret\n", "not the password");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:abc\n", "\"web:abc\" is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=ok:5 web:0\n", "\"web:0\" is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:\n", "is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=:5\n", "is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:5:6\n", "is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:60001\n", "with a GID from 1 to 60000");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:70000000000\n", "is not a group");
+        CHECK_REFUSED(LEAST "[Users]\nGroup=web:99999999999999999999\n", "is not a group");
+        CHECK_STR(refusal(LEAST "[Users]\nGroup=web web-2:60000\n"), "");
         CHECK_REFUSED(LEAST "[Services]\nEnable=a.service\nMask=a.service\n", "is in both");
         CHECK_REFUSED(LEAST "[Recipe]\nInclude=nothing.conf\n", "cannot find");
 }
