@@ -6,7 +6,8 @@
 
 #include "buffer.h"
 
-#define JUNIT_MAX (16 * MIB) /* of a report */
+#define JUNIT_MAX (16 * MIB)        /* of a report */
+#define JUNIT_OUTPUT_MAX (16 * KIB) /* of a step's output in it */
 
 typedef enum JunitOutcome {
         JUNIT_PASSED,
@@ -39,5 +40,7 @@ size_t junit_count(const JunitReport *report, JunitOutcome outcome);
 /* "passed", "failed", "error", "skipped". */
 const char *junit_outcome_name(JunitOutcome outcome);
 
-/* Appends the whole document. Nothing of what is in the report can break out of its place. */
+/* Appends the whole document. Nothing of what is in the report can break out of its place. Of an output of
+ * more than JUNIT_OUTPUT_MAX the end is kept, and less of each when there are so many steps that not even
+ * that would fit into half of JUNIT_MAX. */
 int junit_write(const JunitReport *report, const char *suite, Buffer *ret);

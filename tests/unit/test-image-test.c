@@ -91,6 +91,31 @@ TEST(a_report_holds_what_happened_and_nothing_breaks_out_of_it)
         CHECK_EQ(strlen(text), out.size);
 }
 
+/* Every byte of it grows sixfold. */
+TEST(a_report_of_noisy_steps_fits)
+{
+        static char noise[64 * 1024];
+
+        memset(noise, '"', sizeof(noise));
+        memcpy(noise, "first", 5);
+        memcpy(noise + sizeof(noise) - 4, "last", 4);
+        for (size_t count = 60; count <= 300; count += 240) {
+                _cleanup_buffer_ Buffer out = BUFFER_WITH_CAP(JUNIT_MAX);
+                _cleanup_(junit_done) JunitReport report = { 0 };
+
+                for (size_t i = 0; i < count; i++)
+                        CHECK_OK(junit_add(&report, &(JunitCase){ .group = "image",
+                                                                    .name = "check",
+                                                                    .output = noise,
+                                                                    .output_size = sizeof(noise) }));
+                CHECK_OK(junit_write(&report, "suite", &out));
+                CHECK(!strstr((const char *)out.data, "first"));
+                CHECK(strstr((const char *)out.data, "<system-out>(only the end)\n&quot;"));
+                CHECK(strstr((const char *)out.data, "&quot;last</system-out>"));
+                CHECK(out.size > MIB);
+        }
+}
+
 /* ---- the console ---- */
 
 static void feed(BootWatch *watch, const char *text, int64_t now_ms)
