@@ -36,6 +36,17 @@ static bool is_made_of(const char *text, const char *more)
         return true;
 }
 
+/* As Debian's policy has it: names become arguments of apt, where "-x" would be an option and "x-" would
+ * mean to remove x. */
+static bool is_package_name(const char *text)
+{
+        size_t length = strlen(text);
+
+        return is_made_of(text, "+-.") &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == length &&
+               isalnum((unsigned char)text[0]) && text[length - 1] != '-';
+}
+
 /* As in a URL, below the mirror. */
 static bool is_path(const char *text)
 {
@@ -184,8 +195,10 @@ static int read_package(const json_t *object, const Lock *lock, LockPackage *pac
                 r = json_get_hex(object, "sha256", package->sha256, SHA256_SIZE, error);
         if (r < 0)
                 return r;
-        if (!is_made_of(package->name, "+-.") || !is_made_of(package->version, "+-.~:") ||
-                        !is_made_of(package->architecture, "-") || !is_path(package->path) ||
+        if (!is_package_name(package->name) || !is_made_of(package->version, "+-.~:") ||
+                        !isalnum((unsigned char)package->version[0]) ||
+                        !is_made_of(package->architecture, "-") ||
+                        !isalnum((unsigned char)package->architecture[0]) || !is_path(package->path) ||
                         package->size_bytes == 0 || package->size_bytes > LOCK_PACKAGE_BYTES_MAX ||
                         source >= lock->source_count)
                 return error_set(error, ERROR_CONFIG, EBADMSG,
