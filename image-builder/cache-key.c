@@ -69,7 +69,7 @@ int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error 
         r = sha256_of_fd(fd, 0, (uint64_t)status.st_size, hash);
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r));
-        cache_key_add_number(key, name, status.st_mode & 0111 ? 1 : 0);
+        cache_key_add_number(key, name, status.st_mode & S_IXUSR ? 1 : 0);
         cache_key_add(key, name, hash, sizeof(hash));
         return 0;
 }

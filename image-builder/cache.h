@@ -22,7 +22,8 @@ void cache_key_add(CacheKey *key, const char *name, const void *data, size_t siz
 void cache_key_add_text(CacheKey *key, const char *name, const char *text); /* NULL is not "" */
 void cache_key_add_number(CacheKey *key, const char *name, uint64_t number);
 void cache_key_add_list(CacheKey *key, const char *name, char *const *list);
-/* A file of this machine: its mode and the hash of its bytes. */
+/* A file of this machine: whether its owner may execute it, which is what tree_import_host() looks at, and
+ * the hash of its bytes. */
 int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error);
 /* A folder: every path below it, with its kind and what cache_key_add_file() takes, in byte order. */
 int cache_key_add_folder(CacheKey *key, const char *name, const char *path, Error *error);

@@ -135,7 +135,8 @@ static int copy(const char *host_path, const char *path, void *data, Error *erro
                 target[length] = 0;
                 return tree_make_symlink(tree, path, target, NULL, error);
         }
-        return tree_make_host_file(tree, path, host_path, status.st_mode & 0111 ? 0755 : 0644, NULL, error);
+        return tree_make_host_file(
+                        tree, path, host_path, status.st_mode & S_IXUSR ? 0755 : 0644, NULL, error);
 }
 
 /* A line of sysusers.d(5) that makes a user: u NAME ID "COMMENT" HOME SHELL, of which we write the first two

@@ -79,6 +79,36 @@ TEST(a_folder_is_keyed_by_names_modes_and_bytes)
                 cache_key_done(&keys[i]);
 }
 
+static void key_of_file(const char *path, mode_t mode, char ret[static SHA256_HEX_SIZE])
+{
+        CacheKey key = { 0 };
+
+        cache_key_begin(&key, "step");
+        if (chmod(path, mode) < 0 || cache_key_add_file(&key, "f", path, NULL) < 0 ||
+                        cache_key_finish(&key, NULL) < 0)
+                abort();
+        memcpy(ret, key.text, SHA256_HEX_SIZE);
+        cache_key_done(&key);
+}
+
+/* A tree takes 0755 for what its owner may execute, and 0644 for all else. */
+TEST(modes_count_as_far_as_the_tree_differs)
+{
+        _cleanup_(cache_closep) Cache *cache = open_cache();
+        _cleanup_free_ char *path = path_join(folder, "file-of-a-mode");
+        char plain[SHA256_HEX_SIZE], others[SHA256_HEX_SIZE], program[SHA256_HEX_SIZE], own[SHA256_HEX_SIZE];
+
+        CHECK(cache && path);
+        CHECK_OK(file_replace(AT_FDCWD, path, "x", 1, 0644));
+        key_of_file(path, 0644, plain);
+        key_of_file(path, 0655, others);
+        key_of_file(path, 0755, program);
+        key_of_file(path, 0744, own);
+        CHECK_STR(plain, others);
+        CHECK_STR(program, own);
+        CHECK(strcmp(plain, program) != 0);
+}
+
 TEST(an_entry_is_there_once_committed)
 {
         _cleanup_(cache_closep) Cache *cache = open_cache();
