@@ -165,6 +165,7 @@ static int remove_locked(const Item *item)
         _cleanup_free_ char *lock_path = string_format("%s.lock", item->path),
                             *partial = string_format("%s.partial", item->path);
         _cleanup_fd_ int fd = -1;
+        struct stat status;
         int r;
 
         if (!lock_path || !partial)
@@ -174,6 +175,9 @@ static int remove_locked(const Item *item)
                 return -errno;
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? 0 : -errno;
+        /* Who removed it meanwhile may have let another make the entry, under a new lock. */
+        if (fstat(fd, &status) < 0 || status.st_nlink == 0)
+                return 0;
         r = tree_remove(AT_FDCWD, item->path);
         if (r >= 0)
                 r = tree_remove(AT_FDCWD, partial);

@@ -91,6 +91,7 @@ static int prepare(CacheEntry *entry, Error *error)
 {
         int r = lock_entry(entry, LOCK_SH, error);
 
+        entry->is_present = false; /* an earlier try may have seen it before it was removed */
         if (r < 0 || is_there(entry))
                 return r;
         /* Not atomic: another build may come first, and be done when we get the lock. */
