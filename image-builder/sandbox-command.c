@@ -119,6 +119,9 @@ static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int repo
                 sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setsid() < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
+        /* What whoever started us left open would lead out of the tree. */
+        if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+                sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
         (void)umask(022);
         (void)execve(sandbox->commands[number],
                         (char *const[]){ (char *)(uintptr_t)sandbox->commands[number], NULL },

@@ -102,6 +102,7 @@ echo $$ >/opt/pid
 ! mknod /opt/disk b 8 0 2>/dev/null
 ! echo x 2>/dev/null >/proc/sys/kernel/hostname || true
 ! [ -e %s ]
+ls /proc/self/fd >/opt/descriptors
 sleep 1000 &
 """
 
@@ -114,6 +115,7 @@ def _interfaces(text):
 def a_script_sees_the_tree_and_nothing_of_the_machine(world):
     need_user_namespaces()
     scene = Scripts(world)
+    scene.prefix = ["sh", "-c", 'exec "$@" 9</', "sh"]  # a caller that leaves a descriptor open
     os.environ["BASCULE_SECRET"] = "of the caller"
     try:
         scene.build("a.tar", *scene.script(LOOK % world.folder))
@@ -125,6 +127,7 @@ def a_script_sees_the_tree_and_nothing_of_the_machine(world):
     assert set(scene.read("opt/root").split()) == {"bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "run", "sbin", "usr"}, \
         scene.read("opt/root")
     assert set(scene.read("opt/dev").split()) == {"fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"}
+    assert set(scene.read("opt/descriptors").split()) <= {"0", "1", "2", "3"}, scene.read("opt/descriptors")  # 3: of ls
     assert _interfaces(scene.read("opt/network")) == {"lo"}, scene.read("opt/network")
     assert scene.read("opt/host") == "localhost\n" and scene.read("opt/pid") == "1\n"
     assert not subprocess.run(["pgrep", "-fx", "sleep 1000"], capture_output=True, check=False).stdout
