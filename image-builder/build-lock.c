@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
-#include "output-file.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -63,36 +62,24 @@ static int fetch(Build *build, int log_fd, Error *error)
         return lock_fetch(build->lock, &options, &fetched, error);
 }
 
-/* Not in the cache, since in a user namespace it may not look into a home folder. */
-static int make_folder(char **ret, Error *error)
+int build_stage_lock(Build *build, int log_fd, ScratchFolder *ret, Error *error)
 {
-        _cleanup_free_ char *folder = scratch_path("bascule-packages-XXXXXX");
-
-        if (!folder)
-                return error_oom(error);
-        if (!mkdtemp(folder) || chmod(folder, 0755) < 0)
-                return error_set(error, ERROR_IO, errno, "cannot make the folder %s: %s", folder,
-                                strerror(errno));
-        *ret = TAKE_PTR(folder);
-        return 0;
-}
-
-int build_stage_lock(Build *build, int log_fd, char **ret_folder, Error *error)
-{
-        _cleanup_free_ char *folder = NULL;
+        _cleanup_scratch_folder_ ScratchFolder folder = SCRATCH_FOLDER_NONE;
         int r = fetch(build, log_fd, error);
 
+        /* Not in the cache, since in a user namespace mmdebstrap may not look into a home folder. */
         if (r >= 0)
-                r = make_folder(&folder, error);
+                r = scratch_folder_make("bascule-packages", &folder, error);
+        if (r >= 0 && chmod(folder.path, 0755) < 0)
+                r = error_set(error, ERROR_IO, errno, "cannot open the folder %s to others: %s", folder.path,
+                                strerror(errno));
+        if (r >= 0)
+                r = lock_make_archive(build->lock, cache_folder(build->cache), build->recipe->suites[0],
+                                folder.path, error);
         if (r < 0)
                 return r;
-        r = lock_make_archive(
-                        build->lock, cache_folder(build->cache), build->recipe->suites[0], folder, error);
-        if (r < 0) {
-                (void)tree_remove(AT_FDCWD, folder);
-                return r;
-        }
-        *ret_folder = TAKE_PTR(folder);
+        *ret = folder;
+        folder = SCRATCH_FOLDER_NONE;
         return 0;
 }
 

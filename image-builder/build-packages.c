@@ -216,8 +216,8 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
 int build_packages(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *status = NULL;
-        _cleanup_free_ char *archive = cache_entry_file(entry, BASE_TREE_FILE), *log_path = NULL,
-                            *staged = NULL;
+        _cleanup_free_ char *archive = cache_entry_file(entry, BASE_TREE_FILE), *log_path = NULL;
+        _cleanup_scratch_folder_ ScratchFolder staged = SCRATCH_FOLDER_NONE;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
         int r;
@@ -236,8 +236,6 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
         if (r >= 0 && build->lock)
                 r = build_stage_lock(build, log_fd, &staged, error);
         if (r >= 0)
-                r = run_mmdebstrap(build, archive, staged, log_fd, log_path, error);
-        if (staged)
-                (void)tree_remove(AT_FDCWD, staged);
+                r = run_mmdebstrap(build, archive, staged.path, log_fd, log_path, error);
         return r < 0 || build->lock ? r : check_unchanged(build, entry->partial, log_fd, error);
 }

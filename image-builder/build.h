@@ -28,6 +28,7 @@
 #include "lock.h"
 #include "progress.h"
 #include "recipe.h"
+#include "scratch-folder.h"
 #include "sources.h"
 #include "uki.h"
 
@@ -136,11 +137,10 @@ bool build_has_step(const Build *build, BuildStep step);
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);
 /* build-lock.c: opens the lock, if the recipe has one that counts; brings its packages to a folder that
- * mmdebstrap's user can read (path freed, folder removed by the caller); compares what was installed with
- * it. */
+ * mmdebstrap's user can read (removed by the caller); compares what was installed with it. */
 int build_open_lock(Build *build, Error *error);
 int build_make_request(const Build *build, char ***ret);
-int build_stage_lock(Build *build, int log_fd, char **ret_folder, Error *error);
+int build_stage_lock(Build *build, int log_fd, ScratchFolder *ret, Error *error);
 int build_check_lock(const Build *build, Error *error);
 /* Opens what BuildOptions.previous names (build-previous.c). */
 int build_open_previous(Build *build, Error *error);

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "output-file.h"
 #include "sandbox.h"
+#include "scratch-folder.h"
 #include "strv.h"
 #include "tar.h"
 #include "tree-archive.h"
@@ -64,7 +65,7 @@ static int add_scripts(Tree *tree, const Recipe *recipe, char ***ret, Error *err
 
 /* Two nameless archives in one scratch folder; what is unpacked lies there too. */
 typedef struct Scratch {
-        char *folder;
+        ScratchFolder folder;
         int from_fd, to_fd;
 } Scratch;
 
@@ -72,34 +73,23 @@ static void scratch_done(Scratch *scratch)
 {
         fd_close(scratch->from_fd);
         fd_close(scratch->to_fd);
-        if (scratch->folder)
-                (void)tree_remove(AT_FDCWD, scratch->folder);
-        free(scratch->folder);
+        scratch_folder_done(&scratch->folder);
 }
 
 static int open_scratch(Scratch *scratch, Error *error)
 {
-        char *folder = scratch_path("bascule-script-XXXXXX");
-        int r;
+        int r = scratch_folder_make("bascule-script", &scratch->folder, error);
 
-        if (!folder)
-                return error_oom(error);
-        if (!mkdtemp(folder)) {
-                r = error_set(error, ERROR_IO, errno, "cannot make the folder %s: %s", folder,
-                                strerror(errno));
-                free(folder);
-                return r;
-        }
-        scratch->folder = folder;
-        r = scratch_file_open(folder, &scratch->from_fd, error);
-        return r < 0 ? r : scratch_file_open(folder, &scratch->to_fd, error);
+        if (r >= 0)
+                r = scratch_file_open(scratch->folder.path, &scratch->from_fd, error);
+        return r < 0 ? r : scratch_file_open(scratch->folder.path, &scratch->to_fd, error);
 }
 
 static int run(const ComposeOptions *options, const Scratch *scratch, char *const *commands, Error *error)
 {
         const Recipe *recipe = options->recipe;
         _cleanup_strv_ char **environment = NULL;
-        Sandbox sandbox = { .folder = scratch->folder,
+        Sandbox sandbox = { .folder = scratch->folder.path,
                 .from_fd = scratch->from_fd,
                 .to_fd = scratch->to_fd,
                 .commands = (const char *const *)commands,
@@ -123,7 +113,7 @@ static int run(const ComposeOptions *options, const Scratch *scratch, char *cons
 
 int compose_run_scripts(Tree *tree, const ComposeOptions *options, Error *error)
 {
-        _cleanup_(scratch_done) Scratch scratch = { NULL, -1, -1 };
+        _cleanup_(scratch_done) Scratch scratch = { SCRATCH_FOLDER_NONE, -1, -1 };
         _cleanup_tree_ Tree *after = tree_new();
         _cleanup_strv_ char **commands = NULL;
         bool had_resolver = tree_lookup(tree, RESOLVER);

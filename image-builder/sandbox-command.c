@@ -3,6 +3,7 @@
 #include "sandbox-internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -23,6 +24,11 @@ _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size
 
         (void)write_full(report_fd, &report, sizeof(report));
         _exit(1);
+}
+
+int sandbox_end_with(pid_t parent)
+{
+        return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ? -1 : 0;
 }
 
 /* "FOLDER/NAME", if that is a folder; it is made if it is not there, and a link is no folder. */
@@ -104,13 +110,24 @@ static int enter(const char *folder)
         return 0;
 }
 
+/* As sandbox_end_with() for who cannot see its parent, which alone holds the other end of a pipe. */
+static int end_with_holder(int parent_fd)
+{
+        struct pollfd other = { .fd = parent_fd };
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&other, 1, 0) < 0)
+                return -1;
+        return other.revents ? -1 : 0;
+}
+
 /* The first process of its namespace: when it ends, so does whatever it left running. */
-static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int report_fd)
+static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int report_fd, int parent_fd)
 {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC), r;
         int output = sandbox->log_fd >= 0 ? sandbox->log_fd : null;
 
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (end_with_holder(parent_fd) < 0)
+                _exit(1);
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
@@ -140,20 +157,23 @@ int sandbox_wait(pid_t child)
 }
 
 /* Between: its child is the first of the new process namespace, and it is not in it itself. */
-static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int report_fd)
+static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int report_fd, pid_t parent)
 {
         int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+        int alive[2], status;
         pid_t child;
-        int status;
 
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (unshare(spaces | (sandbox->with_network ? 0 : CLONE_NEWNET)) < 0)
+        if (sandbox_end_with(parent) < 0)
+                _exit(1);
+        if (unshare(spaces | (sandbox->with_network ? 0 : CLONE_NEWNET)) < 0 || pipe2(alive, O_CLOEXEC) < 0)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         child = fork();
         if (child < 0)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
-        if (child == 0)
-                run_first(sandbox, number, report_fd);
+        if (child == 0) {
+                (void)close(alive[1]);
+                run_first(sandbox, number, report_fd, alive[0]);
+        }
         status = sandbox_wait(child);
         if (status != 0) /* an earlier report of the child counts */
                 sandbox_fail(report_fd, SANDBOX_COMMAND, status, number);
@@ -162,12 +182,12 @@ static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int re
 
 void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd)
 {
-        pid_t child = fork();
+        pid_t parent = getpid(), child = fork();
 
         if (child < 0)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         if (child == 0)
-                run_between(sandbox, number, report_fd);
+                run_between(sandbox, number, report_fd, parent);
         if (sandbox_wait(child) != 0)
                 sandbox_fail(report_fd, SANDBOX_COMMAND, 1, number);
 }

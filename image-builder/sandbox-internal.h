@@ -35,5 +35,8 @@ void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd);
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command);
 
+/* In a child: the kernel kills it when its parent ends. Negative when that has ended already. */
+int sandbox_end_with(pid_t parent);
+
 /* Waits until it has ended: its exit status, 128 and the number of a signal, or a negative errno. */
 int sandbox_wait(pid_t child);

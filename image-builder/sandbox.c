@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 typedef struct Pipes {
         int ready[2], go[2], report[2];
@@ -21,7 +22,7 @@ typedef struct Pipes {
 /* tar of this machine, with one end of it an archive. */
 static int run_tar(const Sandbox *sandbox, char *const *argv, int input, int output)
 {
-        pid_t child = fork();
+        pid_t parent = getpid(), child = fork();
 
         if (child < 0)
                 return 127;
@@ -29,7 +30,8 @@ static int run_tar(const Sandbox *sandbox, char *const *argv, int input, int out
                 int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
                 (void)umask(0);
-                if (null < 0 || dup2(input >= 0 ? input : null, STDIN_FILENO) < 0 ||
+                if (sandbox_end_with(parent) < 0 || null < 0 ||
+                                dup2(input >= 0 ? input : null, STDIN_FILENO) < 0 ||
                                 dup2(output >= 0 ? output : null, STDOUT_FILENO) < 0 ||
                                 dup2(sandbox->log_fd >= 0 ? sandbox->log_fd : null, STDERR_FILENO) < 0)
                         _exit(127);
@@ -73,12 +75,63 @@ static int work(const Sandbox *sandbox, int report_fd)
         return 0;
 }
 
+static volatile sig_atomic_t worker; /* 0: there is none, or this is the worker */
+
+static void end_worker(int number _unused_)
+{
+        if (worker > 0)
+                (void)kill(worker, SIGKILL);
+}
+
+/* What would end us, who must remove the folder, ends the worker instead. What the caller ignores stays
+ * ignored, but for what comes when the parent ends. */
+static void catch_signals(sigset_t *ret)
+{
+        static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+        const struct sigaction action = { .sa_handler = end_worker };
+        struct sigaction before;
+
+        (void)sigemptyset(ret);
+        for (size_t i = 0; i < ELEMENTS(signals); i++) {
+                (void)sigaddset(ret, signals[i]);
+                if (sigaction(signals[i], NULL, &before) == 0 &&
+                                (before.sa_handler != SIG_IGN || signals[i] == SIGTERM))
+                        (void)sigaction(signals[i], &action, NULL);
+        }
+}
+
+/* Exit status of the worker, once it and all that it has left behind are gone. */
+static int run_worker(const Sandbox *sandbox, int report_fd)
+{
+        pid_t parent = getpid(), child;
+        sigset_t caught, before;
+        int status;
+
+        (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+        (void)sigprocmask(SIG_SETMASK, NULL, &before);
+        catch_signals(&caught);
+        (void)sigprocmask(SIG_BLOCK, &caught, NULL);
+        child = fork();
+        if (child >= 0)
+                worker = child;
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        if (child == 0)
+                _exit(sandbox_end_with(parent) < 0 ? 1 : work(sandbox, report_fd));
+        if (child < 0)
+                return -errno;
+        status = sandbox_wait(child);
+        worker = 0;
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+                continue;
+        return status;
+}
+
 /* The work is a child of its own, so that what it leaves is removed however it ends. */
-static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes)
+static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid_t parent)
 {
         SandboxReport done = { .stage = SANDBOX_DONE };
         char byte = 0;
-        pid_t child;
+        int status;
 
         (void)close(pipes->go[1]); /* or the end of the parent would not be seen */
         if (unshare(CLONE_NEWUSER) < 0)
@@ -88,17 +141,14 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes)
         (void)setgroups(0, NULL);
         if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
-        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-        child = fork();
-        if (child == 0) {
-                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-                _exit(work(sandbox, pipes->report[1]));
-        }
-        if (child < 0)
-                sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
-        if (sandbox_wait(child) == 0)
-                (void)write_full(pipes->report[1], &done, sizeof(done));
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+                _exit(1);
+        status = run_worker(sandbox, pipes->report[1]);
         (void)tree_remove(AT_FDCWD, sandbox->folder);
+        if (status < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_SPACES, -status, 0);
+        if (status == 0)
+                (void)write_full(pipes->report[1], &done, sizeof(done));
         _exit(0);
 }
 
@@ -175,7 +225,7 @@ static void close_pair(int pair[static 2])
 
 static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *error)
 {
-        pid_t child;
+        pid_t parent = getpid(), child;
         int r;
 
         if (pipe2(pipes->ready, O_CLOEXEC) < 0 || pipe2(pipes->go, O_CLOEXEC) < 0 ||
@@ -185,7 +235,7 @@ static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *
         if (child < 0)
                 return error_set(error, ERROR_FAILED, errno, "cannot start scripts: %s", strerror(errno));
         if (child == 0)
-                run_child(sandbox, pipes);
+                run_child(sandbox, pipes, parent);
         pipes->ready[1] = fd_close(pipes->ready[1]);
         pipes->report[1] = fd_close(pipes->report[1]);
         pipes->go[0] = fd_close(pipes->go[0]);

@@ -8,7 +8,8 @@
  * environment, no clock setting.
  *
  * The tree comes as an archive, is unpacked into a folder, and leaves as an archive again. The folder's
- * files may belong to ids that the caller cannot touch, so all of that happens in the namespace. */
+ * files may belong to ids that the caller cannot touch, so all of that happens in the namespace, the
+ * folder's removal included, whatever ends the caller or the scripts. */
 
 #include "error.h"
 

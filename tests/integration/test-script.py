@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of a recipe: what they may do to the tree, what they see, and what happens when they cannot run or fail."""
+import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tarfile
 
 from harness.oci import archive, digest, member
-from harness.system import SYSTEM, Scene, programs
+from harness.patience import wait_until
+from harness.system import RECIPE, SYSTEM, Scene, programs
 from harness.tap import Skip, need_root, run, test
 
 PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/chmod", "/bin/chown", "/bin/ln", "/bin/ls", "/bin/mkdir", "/bin/mknod", "/bin/sleep",
@@ -37,6 +40,27 @@ class Scripts(Scene):
 
     def nothing_is_left(self):
         assert os.listdir(self.scratch) == [], os.listdir(self.scratch)
+
+
+    def begin(self, text):
+        """A build in a group of processes of its own, whose script has begun."""
+        command = [self.world.program("image-builder/bascule-image"), "build", self.recipe, "--cache", self.cache, "-o", self.out,
+                   "--engine-root", self.world.stage, *self.script("echo begun\n" + text)]
+        with open(self.recipe, "w", encoding="utf-8") as file:
+            file.write(RECIPE % "a.tar")
+        process = subprocess.Popen(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        wait_until(lambda: "begun" in self.log() or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        return process
+
+    def log(self):
+        """What scripts have printed."""
+        text = ""
+        for path in glob.glob(self.cache + "/log/scripts-*"):
+            with open(path, encoding="utf-8") as file:
+                text += file.read()
+        return text
 
 
 def has_user_namespaces():
@@ -155,6 +179,25 @@ def a_script_that_fails_stops_the_build_and_says_why(world):
     scene.nothing_is_left()
 
 
+def _kill(scene, kill, number):
+    process = scene.begin("sleep 1000\n")
+    assert os.listdir(scene.scratch), "nothing is unpacked"
+    kill(process.pid, number)
+    process.communicate()
+    assert process.returncode == -number, process.returncode
+    wait_until(lambda: os.listdir(scene.scratch) == [], lambda: os.listdir(scene.scratch))
+    shutil.rmtree(scene.cache)
+
+
+@test
+def a_build_that_is_killed_leaves_nothing(world):
+    need_user_namespaces()
+    scene = Scripts(world)
+    _kill(scene, os.killpg, signal.SIGINT)
+    _kill(scene, os.kill, signal.SIGTERM)
+    _kill(scene, os.kill, signal.SIGKILL)
+
+
 @test
 def without_user_namespaces_nothing_is_run(world):
     scene = Scripts(world)
@@ -198,6 +241,7 @@ def an_ordinary_user_gets_the_same_image(world):
     scene.build("a.tar", *options)
     assert scene.root_hash() == expected
     scene.nothing_is_left()
+    _kill(scene, os.killpg, signal.SIGINT)
 
 
 if __name__ == "__main__":
