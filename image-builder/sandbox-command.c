@@ -15,7 +15,6 @@
 
 /* All of this runs in children of a fork and ends in sandbox_fail(), execve() or _exit(). */
 
-#define PATH_SIZE 4096
 #define HOST_NAME "localhost"
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command)
@@ -31,81 +30,77 @@ int sandbox_end_with(pid_t parent)
         return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ? -1 : 0;
 }
 
-/* "FOLDER/NAME", if that is a folder; it is made if it is not there, and a link is no folder. */
-static int find_mount_point(const char *folder, const char *name, char ret[static PATH_SIZE])
+/* A folder of the tree, which is made if it is not there; a link is no folder. */
+static int make_mount_point(const char *name)
 {
         struct stat status;
 
-        if (snprintf(ret, PATH_SIZE, "%s/%s", folder, name) >= PATH_SIZE)
-                return -ENAMETOOLONG;
-        if (mkdir(ret, 0755) < 0 && errno != EEXIST)
+        if (mkdir(name, 0755) < 0 && errno != EEXIST)
                 return -errno;
-        if (lstat(ret, &status) < 0)
+        if (lstat(name, &status) < 0)
                 return -errno;
         return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
 }
 
-static int add_device(const char *folder, const char *name)
+static int add_device(const char *name)
 {
-        char path[PATH_SIZE], source[64];
+        char source[64];
         int fd;
 
         (void)snprintf(source, sizeof(source), "/dev/%s", name);
-        if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= PATH_SIZE)
-                return -ENAMETOOLONG;
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        fd = open(source + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0)
                 return -errno;
         (void)close(fd);
-        return mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+        return mount(source, source + 1, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
-static int mount_devices(const char *folder)
+static int mount_devices(void)
 {
         static const char *const names[] = { "null", "zero", "full", "random", "urandom" };
-        static const char *const links[][2] = { { "/proc/self/fd", "fd" }, { "/proc/self/fd/0", "stdin" },
-                { "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" } };
-        char dev[PATH_SIZE], path[PATH_SIZE];
-        int r = find_mount_point(folder, "dev", dev);
+        static const char *const links[][2] = { { "/proc/self/fd", "dev/fd" },
+                { "/proc/self/fd/0", "dev/stdin" }, { "/proc/self/fd/1", "dev/stdout" },
+                { "/proc/self/fd/2", "dev/stderr" } };
+        int r = make_mount_point("dev");
 
-        if (r >= 0 && mount("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
+        if (r >= 0 && mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
                 r = -errno;
         for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++)
-                r = add_device(dev, names[i]);
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(links); i++) {
-                (void)snprintf(path, sizeof(path), "%.4000s/%s", dev, links[i][1]);
-                if (symlink(links[i][0], path) < 0)
+                r = add_device(names[i]);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(links); i++)
+                if (symlink(links[i][0], links[i][1]) < 0)
                         r = -errno;
-        }
         return r;
 }
 
 /* In a container that hides parts of its own /proc the kernel gives no other. */
-static int mount_proc(const char *folder)
+static int mount_proc(void)
 {
-        char path[PATH_SIZE];
-        int r = find_mount_point(folder, "proc", path);
+        int r = make_mount_point("proc");
 
-        if (r >= 0 && mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
+        if (r >= 0 && mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
                         errno != EPERM)
                 r = -errno;
         return r;
 }
 
-static int enter(const char *folder)
+/* From the scratch folder into its tree. A script cannot mount a /proc that is not there: the kernel gives
+ * one only to who can see one. */
+static int enter(bool with_proc)
 {
         int r;
 
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                        mount(folder, folder, NULL, MS_BIND, NULL) < 0)
+                        mount(SANDBOX_TREE, SANDBOX_TREE, NULL, MS_BIND, NULL) < 0 ||
+                        chdir(SANDBOX_TREE) < 0)
                 return -errno;
-        r = mount_devices(folder);
+        r = mount_devices();
         if (r >= 0)
-                r = mount_proc(folder);
+                r = with_proc ? mount_proc() : make_mount_point("proc");
         if (r < 0)
                 return r;
-        if (chdir(folder) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-                        chdir("/") < 0 || sethostname(HOST_NAME, strlen(HOST_NAME)) < 0)
+        if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ||
+                        sethostname(HOST_NAME, strlen(HOST_NAME)) < 0)
                 return -errno;
         return 0;
 }
@@ -131,7 +126,7 @@ static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int repo
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
-        r = enter(sandbox->folder);
+        r = enter(!sandbox->is_without_proc);
         if (r < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setsid() < 0)

@@ -12,27 +12,60 @@
 #define SUBORDINATE_MAX (1 * MIB)
 #define LINES_MAX 340 /* as the kernel has it */
 
+/* Ids of the machine that are those of scripts when its root builds: the upper half, given to nobody. */
+#define NOBODYS_FIRST 2147483648U
+#define NOBODYS_COUNT 2147483647U
+
+/* One line of a map, or 0 in its place where there is none. */
+static bool next_line(char **text, unsigned long ret[static 3])
+{
+        const char *line = strsep(text, "\n");
+
+        if (line && sscanf(line, "%lu %lu %lu", &ret[0], &ret[1], &ret[2]) != 3)
+                ret[0] = ret[1] = ret[2] = 0;
+        return line;
+}
+
+int sandbox_find_root(SandboxRoot *ret, Error *error)
+{
+        static const char path[] = "/proc/self/uid_map";
+        _cleanup_free_ char *text = NULL;
+        unsigned long line[3];
+        char *next;
+        size_t size;
+        int r;
+
+        *ret = SANDBOX_ROOT_IS_COMMON;
+        if (geteuid() != 0)
+                return 0;
+        r = file_read(AT_FDCWD, path, MAP_MAX, &text, &size);
+        if (r < 0)
+                return error_set(error, ERROR_MISSING_TOOL, -r, "cannot read %s: %s", path, strerror(-r));
+        next = text;
+        while (next_line(&next, line))
+                if (line[0] == 0 && line[1] == 0 && line[2] > 0)
+                        *ret = line[2] >= NOBODYS_FIRST + NOBODYS_COUNT ? SANDBOX_ROOT_IS_NOBODY
+                                                                        : SANDBOX_ROOT_IS_ROOT;
+        return 0;
+}
+
 /* The ids that we have, each as itself. */
 static int make_own_map(const char *path, Buffer *ret)
 {
         _cleanup_free_ char *text = NULL;
+        unsigned long line[3];
         char *next;
         size_t size;
         int r = file_read(AT_FDCWD, path, MAP_MAX, &text, &size);
 
-        if (r < 0)
-                return r;
         next = text;
-        for (char *line; r >= 0 && (line = strsep(&next, "\n"));) {
-                unsigned long inside, outside, count;
-
-                if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3)
-                        r = buffer_printf(ret, "%lu %lu %lu\n", inside, inside, count);
-        }
+        while (r >= 0 && next_line(&next, line))
+                if (line[2] > 0)
+                        r = buffer_printf(ret, "%lu %lu %lu\n", line[0], line[0], line[2]);
         return r;
 }
 
-static int write_map(pid_t process, const char *name, Error *error)
+static int write_map(pid_t process, const char *name, SandboxRoot root, Error *error)
 {
         _cleanup_free_ char *from = string_format("/proc/self/%s", name);
         _cleanup_free_ char *to = string_format("/proc/%d/%s", (int)process, name);
@@ -42,7 +75,8 @@ static int write_map(pid_t process, const char *name, Error *error)
 
         if (!from || !to)
                 return error_oom(error);
-        r = make_own_map(from, &map);
+        r = root == SANDBOX_ROOT_IS_NOBODY ? buffer_printf(&map, "0 %u %u\n", NOBODYS_FIRST, NOBODYS_COUNT)
+                                           : make_own_map(from, &map);
         fd = open(to, O_WRONLY | O_CLOEXEC);
         if (r >= 0 && fd < 0)
                 r = -errno;
@@ -98,13 +132,18 @@ static int run_mapper(pid_t process, const char *program, const char *file, unsi
                         &(ProcessOptions){ .log_fd = -1 }, error);
 }
 
-int sandbox_map_ids(pid_t process, Error *error)
+int sandbox_lend(int fd, SandboxRoot root)
+{
+        return root == SANDBOX_ROOT_IS_NOBODY && fchown(fd, NOBODYS_FIRST, NOBODYS_FIRST) < 0 ? -errno : 0;
+}
+
+int sandbox_map_ids(pid_t process, SandboxRoot root, Error *error)
 {
         int r;
 
         if (geteuid() == 0) {
-                r = write_map(process, "uid_map", error);
-                return r < 0 ? r : write_map(process, "gid_map", error);
+                r = write_map(process, "uid_map", root, error);
+                return r < 0 ? r : write_map(process, "gid_map", root, error);
         }
         r = run_mapper(process, "newuidmap", "/etc/subuid", geteuid(), error);
         return r < 0 ? r : run_mapper(process, "newgidmap", "/etc/subgid", getegid(), error);

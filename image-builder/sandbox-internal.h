@@ -25,12 +25,28 @@ typedef struct SandboxReport {
         size_t command;
 } SandboxReport;
 
-/* Gives the process of the new namespace its ids: all that we have when we are root, else our own as root
- * and the subordinate ones. */
-int sandbox_map_ids(pid_t process, Error *error);
+/* In the scratch folder. That itself lets nobody in, since programs of the tree may be setuid. */
+#define SANDBOX_TREE "tree"
 
-/* In the child, in the user namespace: runs one command in namespaces of its own. Returns when it ended
- * well, and otherwise reports and ends the process. */
+/* Whose id on this machine is root's in the tree. The last one gets no /proc, since what the kernel lets be
+ * set there asks for no more than the id of root. */
+typedef enum SandboxRoot {
+        SANDBOX_ROOT_IS_COMMON, /* the user's, or that of a container's root */
+        SANDBOX_ROOT_IS_NOBODY, /* we are the machine's root: one that is in no use */
+        SANDBOX_ROOT_IS_ROOT,   /* we may be the machine's root, and have no such id to give */
+} SandboxRoot;
+
+int sandbox_find_root(SandboxRoot *ret, Error *error);
+
+/* Makes a file or folder of ours root's of the tree. */
+int sandbox_lend(int fd, SandboxRoot root);
+
+/* Gives the process of the new namespace its ids: when we are root nobody's, or all that we have; else our
+ * own as root and the subordinate ones. */
+int sandbox_map_ids(pid_t process, SandboxRoot root, Error *error);
+
+/* In the child, in the user namespace and the scratch folder: runs one command in namespaces of its own.
+ * Returns when it ended well, and otherwise reports and ends the process. */
 void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd);
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command);

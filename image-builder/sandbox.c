@@ -45,7 +45,7 @@ static int unpack_tree(const Sandbox *sandbox)
 {
         const char *const argv[] = { "tar", "--extract", "--numeric-owner", "--same-owner",
                 "--preserve-permissions", "--xattrs", "--xattrs-include=security.capability",
-                "--xattrs-include=user.*", "--delay-directory-restore", "-C", sandbox->folder, "-f", "-",
+                "--xattrs-include=user.*", "--delay-directory-restore", "-C", SANDBOX_TREE, "-f", "-",
                 NULL };
 
         return run_tar(sandbox, (char *const *)(uintptr_t)argv, sandbox->from_fd, -1);
@@ -55,7 +55,7 @@ static int pack_tree(const Sandbox *sandbox)
 {
         const char *const argv[] = { "tar", "--create", "--numeric-owner", "--xattrs",
                 "--xattrs-include=security.capability", "--xattrs-include=user.*", "--format=pax",
-                "--sort=name", "-C", sandbox->folder, "-f", "-", ".", NULL };
+                "--sort=name", "-C", SANDBOX_TREE, "-f", "-", ".", NULL };
 
         return run_tar(sandbox, (char *const *)(uintptr_t)argv, -1, sandbox->to_fd);
 }
@@ -134,6 +134,9 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid
         int status;
 
         (void)close(pipes->go[1]); /* or the end of the parent would not be seen */
+        /* Names on the way may be closed to the ids to come. */
+        if (chdir(sandbox->folder) < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
         if (unshare(CLONE_NEWUSER) < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
         if (write_full(pipes->ready[1], &byte, 1) < 0 || read_full(pipes->go[0], &byte, 1) < 0)
@@ -143,8 +146,10 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid
                 sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
                 _exit(1);
+        if (mkdir(SANDBOX_TREE, 0755) < 0)
+                sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
         status = run_worker(sandbox, pipes->report[1]);
-        (void)tree_remove(AT_FDCWD, sandbox->folder);
+        (void)tree_remove(AT_FDCWD, SANDBOX_TREE);
         if (status < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_SPACES, -status, 0);
         if (status == 0)
@@ -196,14 +201,15 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
         return error_set(error, ERROR_FAILED, EPROTO, "scripts ended in an unknown way");
 }
 
-static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, size_t *ret_failed, Error *error)
+static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, SandboxRoot root,
+                size_t *ret_failed, Error *error)
 {
         SandboxReport report;
         char byte;
         int r = 0;
 
         if (read_full(pipes->ready[0], &byte, 1) >= 0) {
-                r = sandbox_map_ids(child, error);
+                r = sandbox_map_ids(child, root, error);
                 if (r >= 0)
                         r = write_full(pipes->go[1], &byte, 1);
         }
@@ -223,7 +229,7 @@ static void close_pair(int pair[static 2])
         pair[1] = fd_close(pair[1]);
 }
 
-static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *error)
+static int run(const Sandbox *sandbox, Pipes *pipes, SandboxRoot root, size_t *ret_failed, Error *error)
 {
         pid_t parent = getpid(), child;
         int r;
@@ -239,20 +245,51 @@ static int run(const Sandbox *sandbox, Pipes *pipes, size_t *ret_failed, Error *
         pipes->ready[1] = fd_close(pipes->ready[1]);
         pipes->report[1] = fd_close(pipes->report[1]);
         pipes->go[0] = fd_close(pipes->go[0]);
-        r = follow(child, sandbox, pipes, ret_failed, error);
+        r = follow(child, sandbox, pipes, root, ret_failed, error);
         pipes->go[1] = fd_close(pipes->go[1]); /* a child that waits for it ends */
         (void)sandbox_wait(child);
         return r;
 }
 
+/* A script may open it again, by the name /dev/stderr. */
+static bool has_log_file(const Sandbox *sandbox)
+{
+        struct stat status;
+
+        return sandbox->log_fd >= 0 && fstat(sandbox->log_fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+static int lend(const Sandbox *sandbox, SandboxRoot root, Error *error)
+{
+        _cleanup_fd_ int fd = open(sandbox->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : sandbox_lend(fd, root);
+
+        if (r >= 0 && has_log_file(sandbox))
+                r = sandbox_lend(sandbox->log_fd, root);
+        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot give %s to scripts: %s", sandbox->folder,
+                                       strerror(-r))
+                     : 0;
+}
+
 int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
 {
         Pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
-        int r = run(sandbox, &pipes, ret_failed, error);
+        Sandbox own = *sandbox;
+        SandboxRoot root;
+        int r = sandbox_find_root(&root, error);
 
+        if (r < 0)
+                return r;
+        own.is_without_proc = root == SANDBOX_ROOT_IS_ROOT;
+        r = lend(sandbox, root, error);
+        if (r >= 0)
+                r = run(&own, &pipes, root, ret_failed, error);
         close_pair(pipes.ready);
         close_pair(pipes.go);
         close_pair(pipes.report);
-        (void)tree_remove(AT_FDCWD, sandbox->folder); /* when there was no child that could */
+        (void)tree_remove(AT_FDCWD, sandbox->folder); /* what the child may not */
+        if (has_log_file(sandbox) && fchown(sandbox->log_fd, geteuid(), getegid()) < 0 && r >= 0)
+                r = error_set(error, ERROR_FAILED, errno, "cannot take the log back from scripts: %s",
+                                strerror(errno));
         return r;
 }

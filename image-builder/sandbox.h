@@ -2,10 +2,10 @@
 #pragma once
 
 /* Runs programs of a tree in that tree, where they are root of it and of nothing else: in a user namespace
- * (user_namespaces(7)) with mounts, processes, IPC and host name of their own, and no network unless it is
- * asked for. They see the tree as /, a /dev with null, zero, full, random and urandom, a /proc if the kernel
- * gives one, and nothing of the building machine: no file, no descriptor of whoever started us, no
- * environment, no clock setting.
+ * (user_namespaces(7)) whose root is an ordinary id of the machine, also when we are its root, with mounts,
+ * processes, IPC and host name of their own, and no network unless it is asked for. They see the tree as /,
+ * a /dev with null, zero, full, random and urandom, a /proc if the kernel gives one, and nothing of the
+ * building machine: no file, no descriptor of whoever started us, no environment, no clock setting.
  *
  * The tree comes as an archive, is unpacked into a folder, and leaves as an archive again. The folder's
  * files may belong to ids that the caller cannot touch, so all of that happens in the namespace, the
@@ -20,6 +20,8 @@ typedef struct Sandbox {
         const char *const *environment;
         int log_fd; /* what they print; -1: discarded */
         bool with_network;
+
+        bool is_without_proc; /* sandbox_run() finds that out */
 } Sandbox;
 
 /* ERROR_MISSING_TOOL when this machine has no user namespace for it, with what would give one. A command

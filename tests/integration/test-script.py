@@ -124,9 +124,12 @@ cat /proc/self/uid_map >/opt/ids
 cat /proc/sys/kernel/hostname >/opt/host
 echo $$ >/opt/pid
 ! mknod /opt/disk b 8 0 2>/dev/null
-! echo x 2>/dev/null >/proc/sys/kernel/hostname || true
 ! [ -e %s ]
 ls /proc/self/fd >/opt/descriptors
+echo said >/dev/stderr
+for setting in core_pattern modprobe hotplug sysrq hostname; do
+        if [ -w /proc/sys/kernel/$setting ]; then echo $setting >>/opt/writable; fi
+done
 sleep 1000 &
 """
 
@@ -152,6 +155,10 @@ def a_script_sees_the_tree_and_nothing_of_the_machine(world):
         scene.read("opt/root")
     assert set(scene.read("opt/dev").split()) == {"fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"}
     assert set(scene.read("opt/descriptors").split()) <= {"0", "1", "2", "3"}, scene.read("opt/descriptors")  # 3: of ls
+    # Root of the image is not the machine's, whoever builds.
+    assert "opt/writable" not in scene.tree(), scene.read("opt/writable")
+    assert [words.split()[1] for words in scene.read("opt/ids").splitlines() if words.split()[0] == "0"] != ["0"], scene.read("opt/ids")
+    assert "said" in scene.log(), scene.log()
     assert _interfaces(scene.read("opt/network")) == {"lo"}, scene.read("opt/network")
     assert scene.read("opt/host") == "localhost\n" and scene.read("opt/pid") == "1\n"
     assert not subprocess.run(["pgrep", "-fx", "sleep 1000"], capture_output=True, check=False).stdout
@@ -181,9 +188,10 @@ def a_script_that_fails_stops_the_build_and_says_why(world):
 
 def _kill(scene, kill, number):
     process = scene.begin("sleep 1000\n")
-    assert os.listdir(scene.scratch), "nothing is unpacked"
+    folders = [os.stat(os.path.join(scene.scratch, name)) for name in os.listdir(scene.scratch)]
     kill(process.pid, number)
     process.communicate()
+    assert [status.st_mode & 0o777 for status in folders] == [0o700], folders  # there may be setuid programs in it
     assert process.returncode == -number, process.returncode
     wait_until(lambda: os.listdir(scene.scratch) == [], lambda: os.listdir(scene.scratch))
     shutil.rmtree(scene.cache)
