@@ -159,7 +159,7 @@ int base_open(const Recipe *recipe, Base **ret, Error *error)
 void base_key(const Base *base, CacheKey *key)
 {
         cache_key_begin(key, "base");
-        cache_key_add_number(key, "format", 1);
+        cache_key_add_number(key, "format", 2); /* raised when clean() or find_fault() change */
         cache_key_add_number(key, "kind", base->kind);
         cache_key_add_number(key, "limit", base->recipe->base_limit_bytes);
         cache_key_add(key, "sha256", base->sha256, SHA256_SIZE);
@@ -187,6 +187,49 @@ static int read_archive(const Base *base, const char *scratch, Tree *tree, Error
         return tar_read(tree, fd, &(TarOptions){ .skip_devices = true }, error);
 }
 
+/* Names in a folder that could lead out of the tree who writes to it from outside, or make it wait. */
+static int drop_leads(Tree *tree, TreeNode *folder)
+{
+        TreeNode *const *children;
+        size_t count;
+        int r = tree_children(folder, &children, &count);
+
+        /* Backwards, because dropping a child only makes the tree forget that its array is current. */
+        for (size_t i = count; r >= 0 && i-- > 0;) {
+                TreeNode *child = folder->inode->children[i];
+
+                if (S_ISDIR(child->inode->mode))
+                        r = drop_leads(tree, child);
+                else if (!S_ISREG(child->inode->mode))
+                        tree_drop_node(tree, child);
+        }
+        return r;
+}
+
+/* What apt and mmdebstrap write to from outside, below the folders that find_fault() knows: as root of this
+ * machine, when root builds. */
+static int drop_all_leads(Tree *tree)
+{
+        static const char *const folders[] = { "var/cache/apt", "var/lib/apt", "var/lib/dpkg",
+                "var/log/apt" };
+        static const char *const paths[] = { "etc/apt/apt.conf.d", "etc/apt/auth.conf.d",
+                "etc/apt/preferences.d", "etc/apt/sources.list.d", "usr/sbin/policy-rc.d" };
+        TreeNode *node;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(folders); i++) {
+                node = tree_lookup(tree, folders[i]);
+                if (node && S_ISDIR(node->inode->mode))
+                        r = drop_leads(tree, node);
+        }
+        for (size_t i = 0; i < ELEMENTS(paths); i++) {
+                node = tree_lookup(tree, paths[i]);
+                if (node && !S_ISDIR(node->inode->mode) && !S_ISREG(node->inode->mode))
+                        tree_drop_node(tree, node);
+        }
+        return r;
+}
+
 /* Another machine's settings of apt would choose what is installed, or run programs here; what lies below
  * the others belongs to a running system. */
 static int clean(Tree *tree, Error *error)
@@ -199,6 +242,8 @@ static int clean(Tree *tree, Error *error)
 
         for (size_t i = 0; r >= 0 && i < ELEMENTS(dropped); i++)
                 r = tree_drop_glob(tree, dropped[i]);
+        if (r >= 0)
+                r = drop_all_leads(tree);
         return r < 0 ? error_oom(error) : 0;
 }
 
@@ -207,15 +252,21 @@ static int clean(Tree *tree, Error *error)
 static const char *find_fault(Tree *tree)
 {
         static const char *const folders[] = { "dev", "etc", "etc/apt", "etc/dpkg", "proc", "run", "sys",
-                "tmp", "usr", "usr/sbin", "var", "var/cache", "var/cache/apt", "var/lib", "var/lib/apt",
-                "var/lib/dpkg", "var/log", "var/log/apt" };
+                "tmp", "usr", "usr/sbin", "var", "var/cache", "var/cache/apt", "var/cache/ldconfig",
+                "var/lib", "var/lib/apt", "var/lib/dbus", "var/lib/dpkg", "var/log", "var/log/apt" };
+        static const char fault[] = "one of its system folders is a link or a file";
         const TreeNode *node;
 
         for (size_t i = 0; i < ELEMENTS(folders); i++) {
                 node = tree_lookup(tree, folders[i]);
                 if (node && !S_ISDIR(node->inode->mode))
-                        return "one of its system folders is a link or a file";
+                        return fault;
         }
+        node = tree_lookup(tree, "sbin"); /* where start-stop-daemon is put aside meanwhile */
+        if (node && !S_ISDIR(node->inode->mode) &&
+                        (!S_ISLNK(node->inode->mode) ||
+                                        strcmp(node->inode->symlink_target, "usr/sbin") != 0))
+                return fault;
         node = tree_lookup(tree, STATUS_PATH);
         if (!node || !S_ISREG(node->inode->mode) || !tree_resolve(tree, "usr/bin/dpkg"))
                 return "it has no dpkg";

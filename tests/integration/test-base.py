@@ -397,10 +397,37 @@ def settings_of_a_base_are_not_read(world):
 
 
 @test
+def links_of_a_base_lead_nothing_out_of_it(world):
+    scene = Packages(world)
+    os.mkdir(scene.path("victim"))
+    for name in ("file", "x.deb", "pkgcache.bin"):
+        scene.put("victim/" + name, b"ours")
+    folder, links = scene.path("victim"), []
+    for name, target in (("usr/sbin/policy-rc.d", "/file"), ("var/log/apt/history.log", "/file"), ("var/log/apt/term.log", "/new"),
+                         ("var/lib/apt/extended_states", "/file"), ("var/lib/dpkg/lock-frontend", "/new"),
+                         ("var/cache/apt/archives", ""), ("var/cache/apt/pkgcache.bin", "/pkgcache.bin"), ("var/lib/apt/lists", ""),
+                         ("etc/apt/apt.conf.d", ""), ("etc/apt/preferences.d", ""), ("etc/apt/sources.list.d", "")):
+        links.append(member(name, link=folder + target, kind=tarfile.SYMTYPE))
+    before = os.stat(scene.path("victim/file")).st_mode
+    scene.put("a.tar", _dpkg_system(*links))
+    scene.build("a.tar", *scene.options)
+    assert scene.packages()["tool"] == "2"
+    assert sorted(os.listdir(folder)) == ["file", "pkgcache.bin", "x.deb"], os.listdir(folder)
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as file:
+            assert file.read() == b"ours", name
+    assert os.stat(scene.path("victim/file")).st_mode == before
+
+
+@test
 def a_base_that_nothing_can_be_installed_on_says_why(world):
     scene = Packages(world)
     for data, says in ((archive(*SYSTEM), "packages cannot be installed on the base: it has no dpkg"),
                        (archive(*SYSTEM, member("var"), member("var/lib", link="/tmp", kind=tarfile.SYMTYPE)),
+                        "one of its system folders is a link or a file"),
+                       (_dpkg_system(member("var/lib/dbus", link=scene.folder, kind=tarfile.SYMTYPE)),
+                        "one of its system folders is a link or a file"),
+                       (archive(*SYSTEM, member("sbin", link=scene.folder, kind=tarfile.SYMTYPE)),
                         "one of its system folders is a link or a file")):
         scene.put("a.tar", data)
         scene.refuse("a.tar", says, 3, *scene.options)
