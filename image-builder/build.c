@@ -88,6 +88,23 @@ static void note_figures(Build *build, BuildStep step, bool is_cached, double wa
 
 /* ---- steps ---- */
 
+/* Files are read after they were hashed. What one of them has changed in between would be found under the
+ * key of what it was. What changes there and back again meanwhile is not seen. */
+static int check_key(Build *build, BuildStep step, Error *error)
+{
+        CacheKey *key = &build->keys[step];
+        char before[sizeof(key->text)];
+        int r;
+
+        memcpy(before, key->text, sizeof(before));
+        cache_key_done(key);
+        r = build_key(build, step, error);
+        if (r < 0 || strcmp(key->text, before) == 0)
+                return r;
+        return error_set(error, ERROR_FAILED, EAGAIN,
+                        "a file that the recipe names changed while it was read; run this again");
+}
+
 /* Tree-reading steps compose it first, so that it shows as a step of its own. */
 static int make_entry(Build *build, BuildStep step, Error *error)
 {
@@ -97,6 +114,10 @@ static int make_entry(Build *build, BuildStep step, Error *error)
                 return r;
         progress_begin(build->progress, build_step_name(step), 0);
         r = build_make(build, step, NULL, error);
+        if (r >= 0 && step == BUILD_INITRD) /* of the same tree */
+                r = check_key(build, BUILD_ROOT, error);
+        if (r >= 0)
+                r = check_key(build, step, error);
         return r < 0 ? r : cache_commit(&build->entries[step], error);
 }
 
@@ -161,6 +182,8 @@ static int place(Build *build, BuildStep step, const char *name, Error *error)
                 return error_oom(error);
         r = is_made_here ? build_make(build, step, temporary, error)
                          : sparse_copy_file(source, temporary, error);
+        if (r >= 0 && is_made_here)
+                r = check_key(build, step, error);
         if (r >= 0 && is_made_here) {
                 build->figures[step].size_bytes = size_of(temporary);
                 note_figures(build, step, false, wall, cpu);

@@ -42,10 +42,10 @@ class Scripts(Scene):
         assert os.listdir(self.scratch) == [], os.listdir(self.scratch)
 
 
-    def begin(self, text):
+    def begin(self, text, *options):
         """A build in a group of processes of its own, whose script has begun."""
         command = [self.world.program("image-builder/bascule-image"), "build", self.recipe, "--cache", self.cache, "-o", self.out,
-                   "--engine-root", self.world.stage, *self.script("echo begun\n" + text)]
+                   "--engine-root", self.world.stage, *self.script("echo begun\n" + text), *options]
         with open(self.recipe, "w", encoding="utf-8") as file:
             file.write(RECIPE % "a.tar")
         process = subprocess.Popen(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -204,6 +204,33 @@ def a_build_that_is_killed_leaves_nothing(world):
     _kill(scene, os.killpg, signal.SIGINT)
     _kill(scene, os.kill, signal.SIGTERM)
     _kill(scene, os.kill, signal.SIGKILL)
+
+
+WAIT = """
+exec 3>&1
+until case "$(cat /proc/self/fd/3)" in *go-on*) true ;; *) false ;; esac; do
+        sleep 0.05
+done
+"""
+
+
+@test
+def what_changes_while_it_is_read_is_not_kept(world):
+    need_user_namespaces()
+    scene = Scripts(world)
+    scene.put("file", b"one")
+    options = ("--set", "Content.File=%s:/opt/file" % scene.path("file"))
+    process = scene.begin(WAIT, *options)
+    scene.put("file", b"two")
+    for path in glob.glob(scene.cache + "/log/scripts-*"):
+        with open(path, "a", encoding="ascii") as file:
+            file.write("go-on\n")
+    said = process.communicate()[0].decode()
+    assert process.returncode == 1 and "changed while it was read; run this again" in said, (process.returncode, said)
+    scene.put("file", b"one")
+    assert "root" in scene.build("a.tar", *scene.script("exit 0\n"), *options)
+    assert scene.read("opt/file") == "one"
+    scene.nothing_is_left()
 
 
 @test
