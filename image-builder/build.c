@@ -89,17 +89,16 @@ static void note_figures(Build *build, BuildStep step, bool is_cached, double wa
 /* ---- steps ---- */
 
 /* Files are read after they were hashed. What one of them has changed in between would be found under the
- * key of what it was. What changes there and back again meanwhile is not seen. */
+ * key of what it was. */
 static int check_key(Build *build, BuildStep step, Error *error)
 {
         CacheKey *key = &build->keys[step];
-        char before[sizeof(key->text)];
+        const CacheKey before = *key;
         int r;
 
-        memcpy(before, key->text, sizeof(before));
         cache_key_done(key);
         r = build_key(build, step, error);
-        if (r < 0 || strcmp(key->text, before) == 0)
+        if (r < 0 || (strcmp(key->text, before.text) == 0 && key->touched == before.touched))
                 return r;
         return error_set(error, ERROR_FAILED, EAGAIN,
                         "a file that the recipe names changed while it was read; run this again");

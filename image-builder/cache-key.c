@@ -55,6 +55,15 @@ void cache_key_add_list(CacheKey *key, const char *name, char *const *list)
                 cache_key_add_text(key, name, *list);
 }
 
+static void note_touched(CacheKey *key, const struct stat *status)
+{
+        const uint64_t numbers[] = { status->st_ino, (uint64_t)status->st_ctim.tv_sec,
+                (uint64_t)status->st_ctim.tv_nsec };
+
+        for (size_t i = 0; i < ELEMENTS(numbers); i++)
+                key->touched = (key->touched ^ numbers[i]) * 0x100000001b3; /* FNV-1a, of numbers */
+}
+
 int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error)
 {
         _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -66,6 +75,7 @@ int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error 
                 return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", path, strerror(errno));
         if (!S_ISREG(status.st_mode))
                 return error_set(error, ERROR_CONFIG, EINVAL, "%s is not a regular file", path);
+        note_touched(key, &status);
         r = sha256_of_fd(fd, 0, (uint64_t)status.st_size, hash);
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r));
@@ -95,6 +105,7 @@ static int add_any(CacheKey *key, const char *name, const char *path, unsigned d
         if (lstat(path, &status) < 0)
                 return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", path, strerror(errno));
         cache_key_add_number(key, name, status.st_mode & S_IFMT);
+        note_touched(key, &status);
         if (S_ISDIR(status.st_mode))
                 return add_folder(key, name, path, depth + 1, error);
         if (!S_ISLNK(status.st_mode))

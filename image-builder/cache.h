@@ -15,6 +15,9 @@
 typedef struct CacheKey {
         Sha256 *hash;
         char text[SHA256_HEX_SIZE]; /* after cache_key_finish() */
+        /* No part of the key: another one later means that a file or folder was touched meanwhile, also when
+         * it is again what it was. */
+        uint64_t touched;
 } CacheKey;
 
 void cache_key_begin(CacheKey *key, const char *step);
