@@ -2,12 +2,10 @@
 #include "deb.h"
 #include "file.h"
 #include "tar.h"
+#include "unpack.h"
 
-#include <lzma.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <zlib.h>
-#include <zstd.h>
 
 /* ar(5): a magic, then members, each with a header of text and padded to an even length. */
 #define AR_MAGIC "!<arch>\n"
@@ -19,8 +17,6 @@
 #define AR_END_AT 58
 
 #define MEMBERS_MAX 16
-#define XZ_MEMORY_MAX (128 * MIB)
-#define STEP_SIZE (64 * KIB)
 
 typedef struct Member {
         char name[AR_NAME_SIZE + 1];
@@ -85,144 +81,57 @@ static int find_control(int fd, Member *ret, Error *error)
         return damaged("it has no control archive", error);
 }
 
-/* ---- unpacking ---- */
+/* ---- control ---- */
 
-static void end_xz(lzma_stream *stream)
+typedef struct Packed {
+        int fd;
+        const Member *member;
+} Packed;
+
+static int read_packed(void *data, uint64_t offset, void *ret, size_t size)
 {
-        lzma_end(stream);
+        const Packed *packed = data;
+
+        return pread_full(packed->fd, ret, size, packed->member->offset + offset);
 }
 
-static int unpack_xz(const uint8_t *data, size_t size, Buffer *ret)
+/* Into a file of memory. */
+static int unpack_control(int fd, const Member *member, int *ret_fd, Error *error)
 {
-        _cleanup_(end_xz) lzma_stream stream = LZMA_STREAM_INIT;
-        lzma_ret code = lzma_stream_decoder(&stream, XZ_MEMORY_MAX, LZMA_CONCATENATED);
+        static const char *const endings[] = { "", ".gz", ".xz", ".zst" };
+        const char *ending = member->name + strlen("control.tar");
+        Packed packed = { fd, member };
+        UnpackSource source = { read_packed, &packed, member->size };
+        _cleanup_fd_ int archive = -1;
+        Unpacked unpacked;
+        bool is_known = false;
+        int r;
 
-        stream.next_in = data;
-        stream.avail_in = size;
-        while (code == LZMA_OK) {
-                int r = buffer_reserve(ret, STEP_SIZE);
-
-                if (r < 0)
-                        return r;
-                stream.next_out = ret->data + ret->size;
-                stream.avail_out = STEP_SIZE;
-                code = lzma_code(&stream, LZMA_FINISH);
-                ret->size += STEP_SIZE - stream.avail_out;
-        }
-        return code == LZMA_STREAM_END ? 0 : -EBADMSG;
-}
-
-static void end_gzip(z_stream *stream)
-{
-        (void)inflateEnd(stream);
-}
-
-static int unpack_gzip(const uint8_t *data, size_t size, Buffer *ret)
-{
-        _cleanup_(end_gzip) z_stream stream = { 0 };
-        int code = inflateInit2(&stream, 15 + 16);
-
-        stream.next_in = (Bytef *)(uintptr_t)data;
-        stream.avail_in = (uInt)size;
-        while (code == Z_OK) {
-                int r = buffer_reserve(ret, STEP_SIZE);
-
-                if (r < 0)
-                        return r;
-                stream.next_out = ret->data + ret->size;
-                stream.avail_out = STEP_SIZE;
-                code = inflate(&stream, Z_NO_FLUSH);
-                ret->size += STEP_SIZE - stream.avail_out;
-        }
-        return code == Z_STREAM_END ? 0 : -EBADMSG;
-}
-
-static void end_zstd(ZSTD_DCtx **context)
-{
-        (void)ZSTD_freeDCtx(*context);
-}
-
-static int unpack_zstd(const uint8_t *data, size_t size, Buffer *ret)
-{
-        _cleanup_(end_zstd) ZSTD_DCtx *context = ZSTD_createDCtx();
-        ZSTD_inBuffer in = { data, size, 0 };
-        size_t left = 1;
-
-        if (!context)
-                return -ENOMEM;
-        while (in.pos < in.size || left > 0) {
-                ZSTD_outBuffer out = { NULL, STEP_SIZE, 0 };
-                size_t before = in.pos;
-                int r = buffer_reserve(ret, STEP_SIZE);
-
-                if (r < 0)
-                        return r;
-                out.dst = ret->data + ret->size;
-                left = ZSTD_decompressStream(context, &out, &in);
-                if (ZSTD_isError(left) || (left > 0 && out.pos == 0 && in.pos == before))
-                        return -EBADMSG;
-                ret->size += out.pos;
-        }
+        for (size_t i = 0; i < ELEMENTS(endings); i++)
+                is_known |= strcmp(ending, endings[i]) == 0;
+        if (!is_known)
+                return damaged("its control archive is compressed in an unknown way", error);
+        if (member->size == 0 || member->size > DEB_CONTROL_MAX)
+                return damaged("its control archive has an impossible size", error);
+        archive = memfd_create("control", MFD_CLOEXEC);
+        if (archive < 0)
+                return error_set(error, ERROR_FAILED, errno, "cannot keep the control archive: %s",
+                                strerror(errno));
+        r = unpack(&source, archive, DEB_CONTROL_MAX, &unpacked, error);
+        if (r < 0)
+                return error_prefix(error, r, "the package's control archive");
+        *ret_fd = TAKE_FD(archive);
         return 0;
 }
 
-static int unpack_nothing(const uint8_t *data, size_t size, Buffer *ret)
-{
-        return buffer_append(ret, data, size);
-}
-
-static const struct {
-        const char *ending;
-        int (*unpack)(const uint8_t *data, size_t size, Buffer *ret);
-} compressions[] = {
-        { "", unpack_nothing },
-        { ".gz", unpack_gzip },
-        { ".xz", unpack_xz },
-        { ".zst", unpack_zstd },
-};
-
-static int unpack(int fd, const Member *member, Buffer *ret, Error *error)
-{
-        _cleanup_free_ uint8_t *data = NULL;
-        const char *ending = member->name + strlen("control.tar");
-        int r = -ENOTSUP;
-
-        if (member->size == 0 || member->size > DEB_CONTROL_MAX)
-                return damaged("its control archive has an impossible size", error);
-        data = malloc(member->size);
-        if (!data)
-                return error_oom(error);
-        r = pread_full(fd, data, member->size, member->offset);
-        if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot read the package: %s", strerror(-r));
-        r = -ENOTSUP;
-        for (size_t i = 0; i < ELEMENTS(compressions); i++)
-                if (strcmp(ending, compressions[i].ending) == 0)
-                        r = compressions[i].unpack(data, member->size, ret);
-        if (r == -ENOMEM)
-                return error_oom(error);
-        if (r == -ENOTSUP)
-                return damaged("its control archive is compressed in an unknown way", error);
-        return r < 0 ? damaged("its control archive cannot be unpacked", error) : 0;
-}
-
-/* ---- control ---- */
-
 /* The archive is read by the reader that reads hostile ones. */
-static int read_archive(const Buffer *archive, char **ret, size_t *ret_size, Error *error)
+static int read_archive(int archive, char **ret, size_t *ret_size, Error *error)
 {
-        _cleanup_fd_ int fd = memfd_create("control", MFD_CLOEXEC);
         _cleanup_tree_ Tree *tree = tree_new();
-        int r = fd < 0 ? -errno : pwrite_full(fd, archive->data, archive->size, 0);
+        int r = tree ? tar_read(tree, archive, NULL, error) : error_oom(error);
 
-        if (!tree)
-                return error_oom(error);
         if (r < 0)
-                return error_set(error, ERROR_FAILED, -r, "cannot keep the control archive: %s",
-                                strerror(-r));
-        r = tar_read(tree, fd, NULL, error);
-        if (r < 0)
-                return r;
+                return error_prefix(error, r, "the package's control archive");
         r = tree_read_file(tree, "control", DEB_STANZA_MAX, ret, ret_size);
         if (r == -ENOMEM)
                 return error_oom(error);
@@ -231,16 +140,16 @@ static int read_archive(const Buffer *archive, char **ret, size_t *ret_size, Err
 
 int deb_read_control(int fd, char **ret, Error *error)
 {
-        _cleanup_buffer_ Buffer archive = BUFFER_WITH_CAP(DEB_CONTROL_MAX);
+        _cleanup_fd_ int archive = -1;
         _cleanup_free_ char *text = NULL;
         Member member;
         size_t size;
         int r = find_control(fd, &member, error);
 
         if (r >= 0)
-                r = unpack(fd, &member, &archive, error);
+                r = unpack_control(fd, &member, &archive, error);
         if (r >= 0)
-                r = read_archive(&archive, &text, &size, error);
+                r = read_archive(archive, &text, &size, error);
         if (r < 0)
                 return r;
         while (size > 0 && text[size - 1] == '\n')

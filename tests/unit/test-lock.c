@@ -237,13 +237,13 @@ TEST(damaged_packages_are_refused)
                                 "compressed in an unknown way" },
                 { "!<arch>\n" AR("debian-binary   ", "4         ") "2.0\n" AR(
                                   "control.tar.xz  ", "4         ") "abcd",
-                                "cannot be unpacked" },
+                                "the package's control archive" },
                 { "!<arch>\n" AR("debian-binary   ", "4         ") "2.0\n" AR(
-                                  "control.tar.gz  ", "4         ") "abcd",
-                                "cannot be unpacked" },
+                                  "control.tar.gz  ", "4         ") "\x1f\x8b\x08\x01",
+                                "control archive: its compressed bytes are damaged" },
                 { "!<arch>\n" AR("debian-binary   ", "4         ") "2.0\n" AR(
-                                  "control.tar.zst ", "4         ") "abcd",
-                                "cannot be unpacked" },
+                                  "control.tar.zst ", "5         ") "\x28\xb5\x2f\xfd\x01",
+                                "control archive: its compressed bytes are damaged" },
                 { "!<arch>\n" AR("debian-binary   ", "4         ") "2.0\n" AR(
                                   "control.tar     ", "0         "),
                                 "impossible size" },
