@@ -151,18 +151,6 @@ int oci_image_open(Tree *layout, const char *tag, const char *architecture, OciI
 
 /* ---- layers ---- */
 
-typedef struct LayerSource {
-        Tree *layout;
-        const TreeInode *inode;
-} LayerSource;
-
-static int read_layer(void *data, uint64_t offset, void *ret, size_t size)
-{
-        const LayerSource *source = data;
-
-        return tree_read(source->layout, source->inode, offset, ret, size);
-}
-
 /* Some tools leave out the end mark and the last padding. It is known by its hash that nothing else is
  * missing.
  */
@@ -179,8 +167,8 @@ static int end_archive(int fd, uint64_t size, Error *error)
 static int unpack_layer(const OciImage *image, size_t number, int fd, uint64_t *left_bytes, Error *error)
 {
         const OciDescriptor *blob = &image->parts.items[number + 1];
-        LayerSource layer = { .layout = image->layout };
-        UnpackSource source = { .read = read_layer, .data = &layer, .size_bytes = blob->size_bytes };
+        TreeFile layer = { .tree = image->layout };
+        UnpackSource source = { .read = tree_file_read, .data = &layer, .size_bytes = blob->size_bytes };
         Unpacked unpacked;
         int r = find_blob(image->layout, blob, &layer.inode, error);
 

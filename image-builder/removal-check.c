@@ -99,23 +99,11 @@ static int broken(const char *path, const char *what, const char *needed, const 
 
 /* ---- programs and libraries ---- */
 
-typedef struct Content {
-        Tree *tree;
-        const TreeInode *inode;
-} Content;
-
-static int read_content(void *data, uint64_t offset, void *ret, size_t size)
-{
-        const Content *content = data;
-
-        return tree_read(content->tree, content->inode, offset, ret, size);
-}
-
 static int check_elf(Check *check, const TreeNode *node, const char *path, Error *error)
 {
-        Content content = { check->removal->tree, node->inode };
+        TreeFile file = { check->removal->tree, node->inode };
         _cleanup_(elf_needs_done) ElfNeeds needs = { 0 };
-        int r = elf_needs_read(read_content, &content, &needs);
+        int r = elf_needs_read(tree_file_read, &file, &needs);
 
         if (r < 0)
                 return error_oom(error);

@@ -36,6 +36,13 @@ int tree_read(Tree *tree, const TreeInode *inode, uint64_t offset_bytes, void *r
         return -EINVAL;
 }
 
+int tree_file_read(void *data, uint64_t offset_bytes, void *ret, size_t size)
+{
+        const TreeFile *file = data;
+
+        return tree_read(file->tree, file->inode, offset_bytes, ret, size);
+}
+
 int tree_read_file(Tree *tree, const char *path, size_t cap_bytes, char **ret, size_t *ret_size)
 {
         TreeNode *node = tree_resolve(tree, path);

@@ -182,6 +182,12 @@ int tree_walk(Tree *tree, TreeNode *node, TreeVisit visit, void *data, Error *er
 /* Exactly `size` bytes of a regular file. -EIO when the source is shorter than it was, -EINVAL past the
  * end of the file. */
 int tree_read(Tree *tree, const TreeInode *inode, uint64_t offset_bytes, void *ret, size_t size);
+/* The same as a callback: `data` is a TreeFile. */
+typedef struct TreeFile {
+        Tree *tree;
+        const TreeInode *inode;
+} TreeFile;
+int tree_file_read(void *data, uint64_t offset_bytes, void *ret, size_t size);
 /* A whole file, NUL-terminated, freed by the caller. -E2BIG past cap_bytes, -ENOENT, -EISDIR. Follows links.
  */
 int tree_read_file(Tree *tree, const char *path, size_t cap_bytes, char **ret, size_t *ret_size);
