@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "progress.h"
 
+#include "clock.h"
 #include "file.h"
 
 #include <string.h>
-#include <time.h>
 
 struct Progress {
         char step[96];
@@ -16,10 +16,7 @@ struct Progress {
 
 static double now_seconds(void)
 {
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+        return (double)monotonic_ms() / 1000;
 }
 
 Progress *progress_new(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 
+#include "clock.h"
 #include "file.h"
 #include "hex.h"
 #include "sparse.h"
@@ -60,12 +61,10 @@ static double seconds(const struct timeval *time)
 static void read_clocks(double *ret_wall, double *ret_cpu)
 {
         struct rusage self, children;
-        struct timespec now;
 
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
         (void)getrusage(RUSAGE_SELF, &self);
         (void)getrusage(RUSAGE_CHILDREN, &children);
-        *ret_wall = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+        *ret_wall = (double)monotonic_ms() / 1000;
         *ret_cpu = seconds(&self.ru_utime) + seconds(&self.ru_stime) + seconds(&children.ru_utime) +
                    seconds(&children.ru_stime);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test-run.h"
 
+#include "clock.h"
 #include "file.h"
 #include "output-file.h"
 

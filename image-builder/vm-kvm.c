@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm.h"
+#include "clock.h"
 #include "file.h"
 
 #include <fcntl.h>

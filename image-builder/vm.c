@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vm.h"
 
+#include "clock.h"
 #include "file.h"
 #include "output-file.h"
 #include "process.h"
@@ -14,19 +15,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define VARIABLES_MAX (16 * MIB)
 #define QCOW2_MAGIC "QFI\xfb"
 #define LATE_PIECES_MAX 64 /* of the console, taken although the time is up: what was on its way */
-
-int64_t monotonic_ms(void)
-{
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- its files ---- */
 

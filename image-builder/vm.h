@@ -55,5 +55,3 @@ void vm_done(Vm *vm);
 /* Whether kvm runs this kernel, which is found out by trying: a node /dev/kvm that runs nothing is common
  * inside of other machines. Takes up to 20 seconds. If not, *ret_reason (static) says why. */
 bool vm_kvm_works(const char *qemu, int kernel_fd, const char **ret_reason);
-
-int64_t monotonic_ms(void);

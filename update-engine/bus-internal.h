@@ -18,7 +18,7 @@ struct Bus {
         json_t *properties; /* as last signalled */
         BusJob *jobs;
         uint64_t last_job;
-        time_t refreshed; /* monotonic seconds */
+        uint64_t refreshed; /* monotonic seconds */
 };
 
 /* An operation that was asked for over the bus. */

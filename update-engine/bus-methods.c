@@ -3,6 +3,7 @@
 #include "bus-internal.h"
 #include "bus-json.h"
 #include "bus-request.h"
+#include "clock.h"
 #include "json.h"
 #include "log.h"
 
@@ -31,13 +32,12 @@ static int reply_objects(sd_bus_message *call, json_t *array)
  */
 static void refresh(Bus *bus)
 {
-        struct timespec now;
+        uint64_t now = monotonic_seconds();
         Error ignored = { 0 };
 
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - bus->refreshed < REFRESH_INTERVAL_SECONDS)
+        if (now - bus->refreshed < REFRESH_INTERVAL_SECONDS)
                 return;
-        bus->refreshed = now.tv_sec;
+        bus->refreshed = now;
         (void)updater_refresh(bus->updater, &ignored);
         bus_changed(bus);
 }

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #define FILL_SIZE (64 * KIB)
+#define SEND_MS 30000 /* that the other side may leave a full socket alone */
 
 void frame_reader_done(FrameReader *reader)
 {
@@ -177,8 +178,11 @@ static int send_full(int fd, const uint8_t *data, size_t size)
                         size -= (size_t)n;
                 } else if (errno == EAGAIN) {
                         struct pollfd wait = { .fd = fd, .events = POLLOUT };
-                        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+                        int ready = poll(&wait, 1, SEND_MS);
+                        if (ready < 0 && errno != EINTR)
                                 return -errno;
+                        if (ready == 0)
+                                return -ETIMEDOUT;
                 } else if (errno != EINTR) {
                         return -errno;
                 }

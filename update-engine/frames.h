@@ -85,8 +85,8 @@ int frame_put_u64(Buffer *body, uint64_t value);
 int frame_put_bytes(Buffer *body, const void *data, size_t size);
 int frame_put_text(Buffer *body, const char *text);
 
-/* Writes a frame whole; waits when the socket is full. -EPIPE, without a signal, when the other end is gone.
- */
+/* Writes a frame whole; waits when the socket is full, but -ETIMEDOUT when nothing is taken for half a
+ * minute. -EPIPE, without a signal, when the other end is gone. */
 int frame_send(int fd, FrameType type, const Buffer *body);
 /* The same at once, for a small frame, with descriptors (SCM_RIGHTS) that stay the caller's. */
 #define FRAME_DESCRIPTORS_MAX 8

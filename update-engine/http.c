@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http.h"
 
+#include "clock.h"
 #include "file.h"
 #include "http-headers.h"
 #include "strv.h"
@@ -52,13 +53,6 @@ typedef struct Transfer {
         int result;                       /* why a callback stopped the transfer */
         uint64_t window_ms, window_bytes; /* of the rate check */
 } Transfer;
-
-static uint64_t now_ms(void)
-{
-        struct timespec now;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static size_t on_header(char *data, size_t one _unused_, size_t size, void *user)
 {
@@ -117,19 +111,20 @@ static int take_body(Transfer *transfer, const uint8_t *data, size_t size)
         size_t skipped = (size_t)MIN_OF(transfer->skip, size);
         transfer->skip -= skipped;
         size_t useful = (size_t)MIN_OF(transfer->size - transfer->done, size - skipped);
-        uint64_t before = now_ms();
+        uint64_t before = (uint64_t)monotonic_ms();
         int r = transfer->buffer ? buffer_append(transfer->buffer, data + skipped, useful)
                                  : write_full(transfer->fd, data + skipped, useful);
         if (r < 0)
                 return r;
-        transfer->window_ms += now_ms() - before; /* waiting for the disk is not the server's fault */
+        transfer->window_ms += (uint64_t)monotonic_ms() -
+                               before; /* waiting for the disk is not the server's fault */
         transfer->done += useful;
         return 0;
 }
 
 static void tell_progress(HttpClient *client, bool always)
 {
-        uint64_t now = now_ms();
+        uint64_t now = (uint64_t)monotonic_ms();
         if (!client->options.progress || (!always && now - client->reported_ms < PROGRESS_MS))
                 return;
         client->reported_ms = now;
@@ -158,7 +153,7 @@ static int on_tick(void *user, curl_off_t dltotal, curl_off_t dlnow, curl_off_t 
 {
         Transfer *transfer = user;
         const HttpOptions *options = &transfer->client->options;
-        uint64_t now = now_ms();
+        uint64_t now = (uint64_t)monotonic_ms();
         uint64_t rate = LOWEST_RATE;
 
         tell_progress(transfer->client, false);
@@ -301,7 +296,7 @@ static int request(HttpClient *client, const char *path, Transfer *transfer, Err
         transfer->is_begun = transfer->has_range = transfer->is_encoded = false;
         transfer->header_bytes = transfer->window_bytes = 0;
         transfer->result = 0;
-        transfer->window_ms = now_ms();
+        transfer->window_ms = (uint64_t)monotonic_ms();
         transfer->raw_bytes = 0;
         transfer->raw_max = answer_max(transfer);
         if (set_options(client, transfer, url) < 0)
@@ -409,7 +404,7 @@ static uint64_t pause_ms(const HttpClient *client, unsigned round)
         uint64_t base = MIN_OF(client->options.retry_seconds * 1000 << round, PAUSE_MAX_MS);
         uint64_t chance = 0;
         if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
-                chance = now_ms() * 7919 + (uint64_t)getpid() * 104729;
+                chance = (uint64_t)monotonic_ms() * 7919 + (uint64_t)getpid() * 104729;
         return MAX_OF(base / 2 + chance % (base + 1), PAUSE_MIN_MS);
 }
 

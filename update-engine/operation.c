@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "operation.h"
 
+#include "clock.h"
 #include "strv.h"
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 int operation_check(const Operation *operation, Error *error)
 {
@@ -44,13 +44,6 @@ int operation_start_role(Operation *operation, RoleName role, const RoleLimits *
         if (cancelled < 0)
                 return cancelled;
         return error_set(error, problem.code, -r, "%s", problem.message);
-}
-
-static uint64_t monotonic_seconds(void)
-{
-        struct timespec now;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec;
 }
 
 void operation_order_mirrors(const Operation *operation, MirrorOrder *ret)

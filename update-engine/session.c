@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include "clock.h"
 #include "file.h"
 #include "memory-store.h"
 #include "plan.h"
@@ -27,7 +28,7 @@ struct Session {
         TufClient *tuf;
         uint64_t received_before; /* of the operation, when this session began */
         uint64_t received;
-        time_t started; /* monotonic */
+        uint64_t started; /* monotonic seconds */
 };
 
 /* Time that fetch may be silent: each of its requests ends by itself before. */
@@ -108,11 +109,9 @@ static int note_received(Session *session, Frame *frame, Error *error)
 static int await_frame(Session *session, FrameType type, Frame *ret, Error *error)
 {
         Operation *operation = session->operation;
-        struct timespec now;
         for (;;) {
                 Frame frame;
-                if (clock_gettime(CLOCK_MONOTONIC, &now) >= 0 &&
-                                now.tv_sec - session->started > LONGEST_SECONDS)
+                if (monotonic_seconds() - session->started > LONGEST_SECONDS)
                         return error_set(error, ERROR_NETWORK, ETIMEDOUT,
                                         "the repository's metadata does not come to an end");
                 int r = operation_receive(operation, &session->process, &session->reader,
@@ -207,9 +206,7 @@ int session_open(Operation *operation, unsigned flags, Session **ret, Error *err
         _cleanup_(session_freep) Session *session = calloc(1, sizeof(*session));
         if (!session)
                 return error_oom(error);
-        struct timespec clock = { 0 };
-        (void)clock_gettime(CLOCK_MONOTONIC, &clock);
-        session->started = clock.tv_sec;
+        session->started = monotonic_seconds();
         session->operation = operation;
         session->process = ROLE_PROCESS_NONE;
         session->reader = FRAME_READER(FRAME_BODY_MAX);

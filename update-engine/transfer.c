@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transfer.h"
 
+#include "clock.h"
 #include "session.h"
 #include "strv.h"
 #include "transfer-frames.h"
@@ -9,14 +10,16 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define POLL_MS 5000
 #define PAUSES_SECONDS 300 /* that fetch may spend waiting between its rounds */
 #define LAST_WORDS_MS 1000 /* that one role has after the other failed */
 #define FRAME_SMALL_MAX (4 * KIB)
-#define RETRIES_MAX 3           /* times that each byte may come from the servers of one attempt */
-#define FETCHED_SLACK (1 * MIB) /* headers, and what was under way when a connection was given up */
+#define RETRIES_MAX 3             /* times that each byte may come from the servers of one attempt */
+#define FETCHED_SLACK (1 * MIB)   /* headers, and what was under way when a connection was given up */
+#define WRITTEN_SLACK (1 * MIB)   /* groups that end within a block */
+#define IDLE_SIGN_BYTES (4 * MIB) /* apply reads at least so much before it says that it is alive */
+#define IDLE_SIGNS_MIN 16
 
 /* One side of the pipe. */
 typedef struct Side {
@@ -36,16 +39,11 @@ typedef struct Transfer {
         uint64_t needed_bytes;    /* that apply has asked for */
         uint64_t fetchable_bytes; /* that fetch can have had a reason to receive */
         uint64_t fetched_bytes;
-        bool is_alive; /* something came since the last look */
+        uint64_t right_bytes, written_bytes; /* the most that apply told of */
+        uint64_t idle_signs;                 /* of life by apply, when neither grew */
+        bool is_alive;                       /* something came since the last look */
         bool is_applied;
 } Transfer;
-
-static uint64_t monotonic_seconds(void)
-{
-        struct timespec now;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec;
-}
 
 static void side_init(Side *side)
 {
@@ -191,6 +189,16 @@ static int on_need(Transfer *transfer, Frame *frame, Error *error)
         return r < 0 ? error_set(error, ERROR_NETWORK, -r, "role fetch is gone") : 0;
 }
 
+/* An apply that reads what is there gets no further meanwhile. It has reason to read all of it a few times.
+ */
+static uint64_t idle_signs_max(const TransferRequest *request)
+{
+        uint64_t size = request->target.size_bytes;
+        for (size_t i = 0; i < PAYLOAD_SOURCES_MAX; i++)
+                size += request->sources[i].fd >= 0 ? request->sources[i].size_bytes : 0;
+        return IDLE_SIGNS_MIN + RETRIES_MAX * (size / IDLE_SIGN_BYTES);
+}
+
 static int on_apply(Transfer *transfer, Frame *frame, Error *error)
 {
         Operation *operation = transfer->operation;
@@ -201,6 +209,13 @@ static int on_apply(Transfer *transfer, Frame *frame, Error *error)
                         frame_take_u64(frame, &right) < 0 || frame_take_u64(frame, &written) < 0 ||
                         right > transfer->request->target.size_bytes)
                 return error_set(error, ERROR_FAILED, EBADMSG, "apply sent a frame that makes no sense");
+        if (right <= transfer->right_bytes && written <= transfer->written_bytes)
+                transfer->idle_signs++;
+        if (transfer->idle_signs > idle_signs_max(transfer->request) ||
+                        written > RETRIES_MAX * transfer->request->target.size_bytes + WRITTEN_SLACK)
+                return error_set(error, ERROR_FAILED, EBADMSG, "apply works on and gets no further");
+        transfer->right_bytes = MAX_OF(transfer->right_bytes, right);
+        transfer->written_bytes = MAX_OF(transfer->written_bytes, written);
         transfer->is_alive = true;
         transfer->is_applied = frame->type == FRAME_APPLIED;
         operation->progress.written_bytes = transfer->written_before + written;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "updater-internal.h"
 
+#include "clock.h"
 #include "file.h"
 #include "install.h"
 #include "log.h"
@@ -86,7 +87,7 @@ static void *thread_main(void *data)
 void updater_take_progress(Updater *updater, const OperationProgress *news)
 {
         UpdaterProgress *progress = &updater->status.progress;
-        uint64_t now = clock_ms(), elapsed = now - updater->rate_time_ms;
+        uint64_t now = (uint64_t)monotonic_ms(), elapsed = now - updater->rate_time_ms;
         if (news->done_bytes < updater->rate_bytes || updater->rate_time_ms == 0) {
                 updater->rate_time_ms = now;
                 updater->rate_bytes = news->done_bytes;
@@ -208,6 +209,8 @@ int job_start(Updater *updater, JobKind kind, const char *version, unsigned flag
                 return error_set(error, ERROR_USAGE, EINVAL, "\"%s\" is not a version", version);
         if (engine_is_busy(updater->status.state))
                 return updater_step(updater, event_of(kind), error);
+        if (updater->job) /* a reboot stopped it, and was refused */
+                return error_set(error, ERROR_BUSY, EBUSY, "an operation comes to its end; try again later");
         int r = job_new(updater, kind, version, flags, &job, error);
         if (r < 0)
                 return r;

@@ -6,6 +6,7 @@
  *
  * For each line "TARGET..." of standard input all hosts look once, each over a connection of its own, and
  * bring these targets; then a line of JSON tells what it took. */
+#include "clock.h"
 #include "file.h"
 #include "http.h"
 #include "memory-store.h"
@@ -134,9 +135,7 @@ static void *work(void *data)
 
 static double seconds_now(void)
 {
-        struct timespec now;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+        return (double)monotonic_ms() / 1000;
 }
 
 static int run_round(Round *round, size_t workers)
