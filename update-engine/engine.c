@@ -14,6 +14,8 @@ typedef struct EngineRow {
 #define ANSWER ENGINE_ACTION_ANSWER
 #define STOP ENGINE_ACTION_STOP_JOB
 #define PLAN ENGINE_ACTION_PLAN_REBOOT
+#define HOLD ENGINE_ACTION_HOLD_REBOOT
+#define RESUME ENGINE_ACTION_RESUME_REBOOT
 #define DROP ENGINE_ACTION_DROP_REBOOT
 #define GO ENGINE_ACTION_REBOOT
 
@@ -33,8 +35,8 @@ typedef struct EngineRow {
 #define UNDER_WAY(state)                                                                                    \
         ROW(state, CHECK, state, BUSY), ROW(state, INSTALL, state, BUSY),                                   \
                         ROW(state, ROLLBACK, state, BUSY), ROW(state, CANCEL, state, STOP),                 \
-                        ROW(state, REBOOT, REBOOTING, STOP | GO), END(state, FAILED, ANSWER | PLAN),        \
-                        END(state, DONE, ANSWER | PLAN)
+                        ROW(state, REBOOT, REBOOTING, STOP | GO), END(state, FAILED, ANSWER | RESUME),      \
+                        END(state, DONE, ANSWER | RESUME)
 
 static const EngineRow engine_rows[] = {
         ROW(IDLE, CHECK, CHECKING, ENGINE_ACTION_START_CHECK),
@@ -46,7 +48,7 @@ static const EngineRow engine_rows[] = {
         ROW(IDLE, READY, READY, PLAN),
 
         UNDER_WAY(CHECKING),
-        ROW(CHECKING, PREPARE, PREPARING, DROP),
+        ROW(CHECKING, PREPARE, PREPARING, HOLD),
 
         UNDER_WAY(PREPARING),
         ROW(PREPARING, DOWNLOAD, DOWNLOADING, 0),

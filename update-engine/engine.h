@@ -45,10 +45,13 @@ typedef enum EngineAction {
         ENGINE_ACTION_START_CHECK = 1 << 3,
         ENGINE_ACTION_START_INSTALL = 1 << 4,
         ENGINE_ACTION_START_ROLLBACK = 1 << 5,
-        ENGINE_ACTION_PLAN_REBOOT = 1 << 6, /* apply the reboot policy */
-        ENGINE_ACTION_DROP_REBOOT = 1 << 7, /* forget a planned reboot */
-        ENGINE_ACTION_REBOOT = 1 << 8,      /* ask the system to reboot */
-        ENGINE_ACTION_ANSWER = 1 << 9,      /* the operation's caller gets the result */
+        ENGINE_ACTION_HOLD_REBOOT = 1 << 6, /* a planned reboot waits for the end of the operation */
+        ENGINE_ACTION_DROP_REBOOT = 1 << 7, /* forget a planned reboot, or one that is held */
+        ENGINE_ACTION_PLAN_REBOOT = 1 << 8, /* a release became ready: apply the reboot policy */
+        ENGINE_ACTION_RESUME_REBOOT =
+                        1 << 9,         /* plan what was held once more; what is planned keeps its time */
+        ENGINE_ACTION_REBOOT = 1 << 10, /* ask the system to reboot */
+        ENGINE_ACTION_ANSWER = 1 << 11, /* the operation's caller gets the result */
 } EngineAction;
 
 typedef struct EngineStep {

@@ -62,14 +62,15 @@ struct Updater {
         UpdaterStatus status;
         Job *job; /* NULL: none under way */
         sd_event_source *reboot_timer, *changed_source, *trial_watch;
-        bool is_announced; /* the planned reboot */
+        bool is_announced;      /* the planned reboot */
+        bool is_reboot_ordered; /* planned, or held: by someone, whatever the policy says */
+        bool is_reboot_held;    /* while an operation makes another release ready */
         bool is_reload_wanted;
         uint64_t rate_time_ms, rate_bytes; /* last sample */
 };
 
 /* updater.c */
 uint64_t clock_seconds(void);
-uint64_t clock_ms(void);
 /* Lets `changed` be called soon. */
 void updater_touch(Updater *updater);
 /* Writes state.json. A failure is kept as the last error. */
@@ -99,5 +100,10 @@ void updater_job_ended(Updater *updater, Job *job);
 void updater_notice_boot(Updater *updater);
 
 /* updater-reboot.c */
-void updater_plan_reboot(Updater *updater, bool always);
+/* Once the grace period is over, or as the policy says; `ordered`: someone asked, so the policy is not. */
+void updater_plan_reboot(Updater *updater, bool ordered);
+void updater_hold_reboot(Updater *updater);
+void updater_resume_reboot(Updater *updater);
 void updater_drop_reboot(Updater *updater);
+/* Whether the waiting release was made to wait, and not left by someone who chose the other one at boot. */
+bool updater_waits_by_plan(const HostFacts *facts);

@@ -36,7 +36,7 @@ static int arm(Updater *updater, uint64_t seconds)
                         MIN_OF(seconds, (uint64_t)TICK_SECONDS) * 1000000, 100000, on_tick, updater);
 }
 
-void updater_drop_reboot(Updater *updater)
+static void stop_clock(Updater *updater)
 {
         updater->reboot_timer = sd_event_source_disable_unref(updater->reboot_timer);
         updater->status.is_reboot_planned = false;
@@ -45,12 +45,40 @@ void updater_drop_reboot(Updater *updater)
         updater_touch(updater);
 }
 
-void updater_plan_reboot(Updater *updater, bool always)
+void updater_drop_reboot(Updater *updater)
+{
+        stop_clock(updater);
+        updater->is_reboot_ordered = updater->is_reboot_held = false;
+}
+
+void updater_hold_reboot(Updater *updater)
+{
+        updater->is_reboot_held |= updater->status.is_reboot_planned;
+        stop_clock(updater);
+}
+
+void updater_resume_reboot(Updater *updater)
+{
+        if (updater->is_reboot_held && (updater->is_reboot_ordered || updater->status.state == ENGINE_READY))
+                updater_plan_reboot(updater, false);
+        updater->is_reboot_held = false;
+}
+
+bool updater_waits_by_plan(const HostFacts *facts)
+{
+        return facts->is_waiting &&
+               (facts->other.is_counted || (facts->running.is_counted && facts->running.tries_left == 0));
+}
+
+void updater_plan_reboot(Updater *updater, bool ordered)
 {
         uint64_t now = clock_seconds(), at = now + updater->config->grace_seconds;
+        bool is_ordered = ordered || updater->is_reboot_ordered;
+
         updater_drop_reboot(updater);
-        if (!always && reboot_plan(updater->config, now, &at) < 0)
+        if (!is_ordered && reboot_plan(updater->config, now, &at) < 0)
                 return;
+        updater->is_reboot_ordered = is_ordered;
         updater->status.is_reboot_planned = true;
         updater->status.reboot_at = at;
         (void)arm(updater, 0);

@@ -53,14 +53,6 @@ static void notice_fallback(Updater *updater)
                 (void)trial_failure_clear(updater->host->state_folder);
 }
 
-/* A waiting release reboots the host by policy only if it was made to wait: not when someone chose to boot
- * the other one by hand. */
-static bool is_waiting_by_plan(const HostFacts *facts)
-{
-        return facts->is_waiting &&
-               (facts->other.is_counted || (facts->running.is_counted && facts->running.tries_left == 0));
-}
-
 void updater_notice_boot(Updater *updater)
 {
         const char *running = updater->host->running_version;
@@ -72,7 +64,7 @@ void updater_notice_boot(Updater *updater)
                 (void)snprintf(state->last_running, sizeof(state->last_running), "%s", running);
         }
         updater_save(updater);
-        if (is_waiting_by_plan(&updater->status.host))
+        if (updater_waits_by_plan(&updater->status.host))
                 (void)updater_step(updater, ENGINE_EVENT_READY, NULL);
         else if (updater->status.host.is_waiting)
                 updater->status.state = ENGINE_READY;

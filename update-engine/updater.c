@@ -19,13 +19,6 @@ uint64_t clock_seconds(void)
         return (uint64_t)time(NULL);
 }
 
-uint64_t clock_ms(void)
-{
-        struct timespec now;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int on_changed(sd_event_source *source, uint64_t usec, void *data)
 {
         Updater *updater = data;
@@ -89,6 +82,9 @@ void updater_set_facts(Updater *updater, const HostFacts *read)
 int updater_refresh(Updater *updater, Error *error)
 {
         HostFacts facts;
+        /* An operation may hold the ESP for minutes. Its end looks again. */
+        if (updater->job)
+                return 0;
         int r = host_read_facts(updater->host, &facts, error);
         if (r < 0)
                 return r;
@@ -121,10 +117,14 @@ int updater_step(Updater *updater, EngineEvent event, Error *error)
         updater->status.state = step.state;
         if (step.actions & ENGINE_ACTION_STOP_JOB && updater->job)
                 job_cancel(updater->job);
+        if (step.actions & ENGINE_ACTION_HOLD_REBOOT)
+                updater_hold_reboot(updater);
         if (step.actions & ENGINE_ACTION_DROP_REBOOT)
                 updater_drop_reboot(updater);
         if (step.actions & ENGINE_ACTION_PLAN_REBOOT && step.state == ENGINE_READY)
                 updater_plan_reboot(updater, false);
+        if (step.actions & ENGINE_ACTION_RESUME_REBOOT)
+                updater_resume_reboot(updater);
         if (step.actions & ENGINE_ACTION_REBOOT)
                 return go_down(updater);
         return 0;
@@ -276,7 +276,9 @@ int updater_reload(Updater *updater, Error *error)
         config_free(updater->config);
         updater->config = config;
         updater->mirrors = (MirrorMemory){ 0 };
-        if (updater->status.is_reboot_planned)
+        if (updater->status.is_reboot_planned ||
+                        (updater->status.state == ENGINE_READY &&
+                                        updater_waits_by_plan(&updater->status.host)))
                 updater_plan_reboot(updater, false);
         updater_touch(updater);
         return 0;
@@ -307,9 +309,12 @@ int updater_timer(Updater *updater, UpdaterDone done, void *data, Error *error)
 
 int updater_cancel(Updater *updater, Error *error)
 {
-        if (updater->status.state == ENGINE_READY && !updater->status.is_reboot_planned)
+        if (engine_is_busy(updater->status.state))
+                return updater_step(updater, ENGINE_EVENT_CANCEL, error);
+        if (!updater->status.is_reboot_planned)
                 return error_set(error, ERROR_NOTHING_TO_DO, EALREADY, "there is nothing to cancel");
-        return updater_step(updater, ENGINE_EVENT_CANCEL, error);
+        updater_drop_reboot(updater);
+        return 0;
 }
 
 int updater_bless(Updater *updater, Error *error)
@@ -331,8 +336,8 @@ int updater_bless(Updater *updater, Error *error)
         if (r >= 0)
                 r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0)
-                r = trial_bless(host->boot, esp, host->image_id, host->running_version,
-                                host->runtime_folder, error);
+                r = trial_bless(host->boot, esp, host->image_id, host->running_version, host->runtime_folder,
+                                error);
         if (r < 0)
                 return r;
         esp = esp_close(esp);

@@ -11,6 +11,12 @@ from harness.patience import wait_until
 from harness.tap import run, test
 
 
+def call_engine(world, *arguments):
+    """A method of the engine's interface, as any program calls it."""
+    return subprocess.run(["busctl", "--address=" + world.bus_address, "call", "io.bascule.Engine1", "/io/bascule/Engine1",
+                           "io.bascule.Engine1", *arguments], capture_output=True, text=True, check=False)
+
+
 @test
 def status_of_a_fresh_host(world):
     one = world.image("1")
@@ -102,7 +108,66 @@ def a_planned_reboot_can_be_cancelled(world):
     assert cancelled.status == 0 and "reboot is dropped" in cancelled.out, (cancelled.out, cancelled.err)
     assert host.status()["reboot_at"] == 0
     assert host.cli("cancel").status == 4
+    # Looking for releases does not plan it again.
+    assert host.cli("check").status in (0, 4)
+    assert host.status()["reboot_at"] == 0
     assert not os.path.exists(host.reboots)
+
+
+@test
+def a_reboot_that_was_ordered_with_nothing_to_do_can_be_cancelled(world):
+    one = world.image("1")
+    host = world.host(one, world.nginx(world.repository(one)).url)
+    host.configure(reboot="Policy=none\nGracePeriod=1h")
+    host.start()
+    assert call_engine(world, "Reboot").returncode == 0
+    assert host.status()["reboot_at"] > time.time() + 3000, host.status()
+    assert host.cli("cancel").status == 0
+    assert host.status()["reboot_at"] == 0 and host.cli("cancel").status == 4
+
+
+@test
+def looking_for_releases_leaves_a_planned_reboot_alone(world):
+    one, two = world.image("1"), world.image("2")
+    for policy, options in (("immediately", ()), ("none", ("--reboot",))):
+        host = world.host(one, world.nginx(world.repository(one, two)).url)
+        host.configure(reboot="Policy=%s\nGracePeriod=1h" % policy)
+        host.start()
+        assert host.cli("update", "--wait", *options).status == 0
+        at = host.status()["reboot_at"]
+        assert at > time.time() + 3000, host.status()
+        time.sleep(1.1)
+        assert host.cli("check").status in (0, 4)
+        assert host.cli("update", "--wait").status == 4
+        assert host.status()["reboot_at"] == at, (policy, at, host.status())
+        host.stop()
+
+
+@test
+def an_ordered_reboot_waits_for_an_update(world):
+    one, two, three = (world.image(version) for version in ("1", "2", "3"))
+    repository = world.repository(one, two)
+    host = world.host(one, world.nginx(repository).url)
+    host.configure(reboot="Policy=none\nGracePeriod=1h")
+    host.start()
+    assert host.cli("update", "--wait", "--reboot").status == 0
+    repository.release(three)
+    assert host.cli("update", "--wait").status == 0
+    assert host.status()["reboot_at"] > time.time() + 3000, host.status()
+
+
+@test
+def layers_of_etc_whose_release_is_gone_go(world):
+    one, two = world.image("1"), world.image("2")
+    host = world.host(one, world.nginx(world.repository(one, two)).url)
+    layers = host.state + "/etc"
+    for name in ("0.8", "0.9", "1", "2", ".2.new"):
+        os.makedirs("%s/%s/upper" % (layers, name))
+    with open(layers + "/.last", "w", encoding="ascii") as file:
+        file.write("0.9\n")  # this boot could not have a layer of its own
+    host.start()
+    assert host.cli("update", "--wait").status == 0
+    assert sorted(os.listdir(layers)) == [".last", "0.9", "1"], os.listdir(layers)
 
 
 @test
@@ -323,11 +388,6 @@ def the_interface_introspects_and_checks_its_arguments(world):
     one = world.image("1")
     host = world.host(one, world.nginx(world.repository(one)).url).start()
 
-    def call(*arguments):
-        return subprocess.run(["busctl", "--address=" + world.bus_address, "call", "io.bascule.Engine1",
-                               "/io/bascule/Engine1", "io.bascule.Engine1", *arguments], capture_output=True, text=True,
-                              check=False)
-
     listing = subprocess.run(["busctl", "--address=" + world.bus_address, "introspect", "io.bascule.Engine1",
                               "/io/bascule/Engine1"], capture_output=True, text=True, check=True).stdout
     for member in ("Update", "GetSlots", "JobFinished", "PendingReboot"):
@@ -335,7 +395,7 @@ def the_interface_introspects_and_checks_its_arguments(world):
     for bad in (["Update", "a{sv}", "1", "nonsense", "b", "true"], ["Update", "a{sv}", "1", "version", "s", "../x"],
                 ["Update", "a{sv}", "1", "allow_older", "s", "yes"], ["Pin", "s", "a/b"], ["Update", "s", "x"],
                 ["ClearLedger", "s", "a b"]):
-        answer = call(*bad)
+        answer = call_engine(world, *bad)
         assert answer.returncode != 0 and answer.stderr, bad
     assert host.status()["state"] == "idle"
     assert host.cli("update", "--version", "a/b").status == 2
@@ -356,9 +416,7 @@ def configuration_is_shown_and_read_again(world):
     host.process.send_signal(1)
     wait_until(lambda: "Automatic" in host.log(), host.log)
     assert host.status()["state"] == "idle"
-    asked = subprocess.run(["busctl", "--address=" + world.bus_address, "call", "io.bascule.Engine1",
-                            "/io/bascule/Engine1", "io.bascule.Engine1", "Reload"], capture_output=True, text=True,
-                           check=False)
+    asked = call_engine(world, "Reload")
     assert asked.returncode != 0 and "engine.conf" in asked.stderr, asked.stderr
     assert "engine.conf" in host.log(), host.log()
 

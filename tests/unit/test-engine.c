@@ -74,12 +74,12 @@ TEST(a_failed_check_keeps_what_waits)
 {
         CHECK_EQ(after(ENGINE_READY, ENGINE_EVENT_CHECK), ENGINE_CHECKING);
         CHECK_EQ(engine_step(ENGINE_CHECKING, ENGINE_EVENT_FAILED, true).state, ENGINE_READY);
-        CHECK(engine_step(ENGINE_CHECKING, ENGINE_EVENT_FAILED, true).actions & ENGINE_ACTION_PLAN_REBOOT);
+        CHECK(engine_step(ENGINE_CHECKING, ENGINE_EVENT_FAILED, true).actions & ENGINE_ACTION_RESUME_REBOOT);
 }
 
-TEST(preparing_drops_a_planned_reboot)
+TEST(preparing_holds_a_planned_reboot_and_going_back_drops_it)
 {
-        CHECK(actions(ENGINE_CHECKING, ENGINE_EVENT_PREPARE) & ENGINE_ACTION_DROP_REBOOT);
+        CHECK(actions(ENGINE_CHECKING, ENGINE_EVENT_PREPARE) & ENGINE_ACTION_HOLD_REBOOT);
         CHECK(actions(ENGINE_READY, ENGINE_EVENT_ROLLBACK) & ENGINE_ACTION_DROP_REBOOT);
 }
 
