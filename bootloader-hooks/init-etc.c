@@ -9,8 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* No version begins with a dot, so neither name can be taken for one. */
-#define LAST ".last"
+/* No version begins with a dot, so neither this name nor ETC_LAST_FILE can be taken for one. */
 #define NEW_FORMAT ".%s.new"
 
 static int io_error(Error *error, int r, const char *what)
@@ -31,7 +30,7 @@ static int open_last_upper(int state_fd)
 {
         _cleanup_free_ char *text = NULL, *path = NULL;
         size_t size;
-        int r = file_read(state_fd, LAST, 2 * VERSION_MAX, &text, &size);
+        int r = file_read(state_fd, ETC_LAST_FILE, 2 * VERSION_MAX, &text, &size);
 
         if (r < 0)
                 return r == -E2BIG ? -ENOENT : r;
@@ -100,9 +99,9 @@ static int write_last(int state_fd, const char *version)
         text = string_format("%s\n", version);
         if (!text)
                 return -ENOMEM;
-        if (file_read(state_fd, LAST, 2 * VERSION_MAX, &old, &size) >= 0 && strcmp(old, text) == 0)
+        if (file_read(state_fd, ETC_LAST_FILE, 2 * VERSION_MAX, &old, &size) >= 0 && strcmp(old, text) == 0)
                 return 0; /* nothing to write at most boots */
-        return file_replace(state_fd, LAST, text, strlen(text), 0644);
+        return file_replace(state_fd, ETC_LAST_FILE, text, strlen(text), 0644);
 }
 
 int etc_prepare(int state_fd, const char *version, Error *error)

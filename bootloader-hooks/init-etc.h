@@ -13,6 +13,7 @@
 #include "error.h"
 
 #define ETC_STATE_FOLDER "lib/bascule/etc" /* from /var */
+#define ETC_LAST_FILE ".last"
 
 /* Makes sure that the layer of `version` is there, whole, and that `.last` names it. `state_fd` is the
  * folder above. An interrupted call can be repeated. */

@@ -2,11 +2,13 @@
 #include "install.h"
 
 #include "file.h"
+#include "init-etc.h"
 #include "pe-image.h"
 #include "prefer.h"
 #include "transfer.h"
 #include "uki.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -58,10 +60,22 @@ static int remove_entries(Install *install, Error *error)
         _cleanup_(esp_closep) Esp *esp = NULL;
         _cleanup_free_ BootEntry *entries = NULL;
         size_t count = 0;
+        bool is_running_there = false;
 
         int r = host_open_esp(host, install->disk, true, &esp, error);
         if (r >= 0)
                 r = host->boot->list(esp_fd(esp), host->image_id, &entries, &count, error);
+        for (size_t i = 0; i < count && r >= 0; i++)
+                is_running_there |= strcmp(entries[i].version, host->running_version) == 0 &&
+                                    entries[i].size_bytes > 0;
+        /* Opening the ESP mends it, and what is broken on it goes. */
+        if (r >= 0 && count > 0 && !is_running_there)
+                return error_set(error, ERROR_CORRUPT, ENOENT,
+                                "the running release %s has lost its boot entry, and the next update would "
+                                "take away the only one that is left; `bascule rollback` makes that the "
+                                "next "
+                                "to boot",
+                                host->running_version);
         for (size_t i = 0; i < count && r >= 0; i++)
                 if (strcmp(entries[i].version, host->running_version) != 0)
                         r = host->boot->remove(esp_fd(esp), host->image_id, entries[i].version, error);
@@ -74,22 +88,42 @@ static int io_error(int r, const char *what, Error *error)
                         strerror(-r));
 }
 
+/* Layers of /etc whose release is gone, or goes now: all but that of the running one, and that which the
+ * next release clones if the running one could not have one of its own. */
+static int forget_layers(const Host *host)
+{
+        _cleanup_free_ char *path = path_join(host->state_folder, "etc"), *last = NULL;
+        DIR *folder = path ? opendir(path) : NULL;
+        struct dirent *item;
+        int r = 0;
+
+        if (!folder)
+                return !path ? -ENOMEM : errno == ENOENT ? 0 : -errno;
+        if (file_read(dirfd(folder), ETC_LAST_FILE, 2 * VERSION_MAX, &last, NULL) >= 0)
+                last[strcspn(last, "\n")] = '\0';
+        while (r >= 0 && (item = readdir(folder))) {
+                const char *kept[] = { ".", "..", ETC_LAST_FILE, host->running_version, last ? last : "" };
+                bool keep = false;
+                for (size_t i = 0; i < ELEMENTS(kept); i++)
+                        keep |= strcmp(item->d_name, kept[i]) == 0;
+                if (!keep)
+                        r = tree_remove(dirfd(folder), item->d_name);
+        }
+        (void)closedir(folder);
+        return r;
+}
+
 /* Steps 1 and 2. */
 static int take_out_of_use(Install *install, Error *error)
 {
-        const Host *host = install->operation->host;
         int r = remove_entries(install, error);
         if (r < 0)
                 return r;
         r = verity_superblock_erase(install->hash.fd, install->hash.offset_bytes);
         if (r < 0)
                 return io_error(r, "take the slot out of use", error);
-        _cleanup_free_ char *etc =
-                        string_format("%s/etc/%s", host->state_folder, install->manifest->version);
-        if (!etc)
-                return error_oom(error);
-        r = tree_remove(AT_FDCWD, etc);
-        return r < 0 ? io_error(r, "remove the /etc of an earlier trial", error) : 0;
+        r = forget_layers(install->operation->host);
+        return r < 0 ? io_error(r, "remove the /etc of releases that are gone", error) : 0;
 }
 
 static int transfer_image(
@@ -146,7 +180,8 @@ static int prove_tree(Install *install, const VeritySuperblock *wanted, Error *e
 
         forget_cached(hash);
         int r = verity_superblock_read(hash->fd, hash->offset_bytes, &found);
-        if (r >= 0 && (found.data_blocks != wanted->data_blocks || found.salt_size != wanted->salt_size))
+        if (r >= 0 && (found.data_blocks != wanted->data_blocks || found.salt_size != wanted->salt_size ||
+                                      memcmp(found.uuid, wanted->uuid, sizeof(found.uuid)) != 0))
                 r = -EBADMSG;
         if (r >= 0)
                 r = verity_verify(-1, 0, hash->fd, hash->offset_bytes,
@@ -168,6 +203,9 @@ static int prove_root(Install *install, Error *error)
                 .salt_size = verity->salt_size };
 
         operation_enter(install->operation, ENGINE_EVENT_VERIFY, NULL, image->size_bytes);
+        /* apply has done so, if it is what it should be. What is not on the disk yet cannot be read back. */
+        if (fsync(install->data.fd) < 0)
+                return io_error(-errno, "flush the slot", error);
         forget_cached(&install->data);
         int r = verity_build(install->data.fd, install->data.offset_bytes, image->size_bytes, verity->salt,
                         verity->salt_size, install->hash.fd, install->hash.offset_bytes, root_hash,

@@ -118,12 +118,14 @@ int rollback_run(Operation *operation, const HostFacts *facts, Error *error)
                 r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0)
                 r = entry_root_hash(host, esp_fd(esp), other, root_hash, error);
+        esp = esp_close(esp); /* reading a slot takes minutes, and others wait for the ESP */
         if (r >= 0)
                 r = prove_other(operation, disk, facts, root_hash, error);
         if (r >= 0)
                 r = operation_check(operation, error);
+        if (r >= 0)
+                r = host_open_esp(host, disk, true, &esp, error);
         if (r >= 0 && other->is_counted)
-                r = host->boot->retry(esp, host->image_id, other->version, operation->config->tries,
-                                error);
+                r = host->boot->retry(esp, host->image_id, other->version, operation->config->tries, error);
         return r < 0 ? r : prefer_release(host, esp, other->version, error);
 }

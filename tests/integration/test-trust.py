@@ -60,6 +60,21 @@ def the_wrong_key(world):
 
 
 @test
+def a_running_release_without_an_entry_leaves_the_other_one_its(world):
+    one, two, three = (world.image(version) for version in ("1", "2", "3"))
+    url = world.nginx(world.repository(one, two, three)).url
+    for spoil in (os.remove, lambda path: os.truncate(path, 0)):
+        host = world.host(two, url)
+        host.put_release(one, "b")
+        spoil(os.path.join(host.esp, "EFI/Linux", two.entry_name()))
+        host.start()
+        result = host.cli("update", "--wait")
+        assert result.status == 10 and "rollback" in result.sentence, (result.status, result.err)
+        assert one.entry_name() in host.entries(), host.entries()
+        host.stop()
+
+
+@test
 def no_trusted_root(world):
     one, two = world.image("1"), world.image("2")
     host = world.host(one, world.nginx(world.repository(one, two)).url)
