@@ -3,8 +3,8 @@
 
 #include "file.h"
 #include "hex.h"
-#include "json.h"
 #include "sha256.h"
+#include "tuf-metadata.h"
 #include "tuf-store-folder.h"
 
 #include <fcntl.h>
@@ -13,17 +13,15 @@
 #define ETAG_FILE "timestamp.etag"
 #define ETAG_FILE_MAX 512
 
-/* signed.version of a root file, only to compare the two. 0 for one that cannot be read. */
+/* Of a root that its own keys vouch for, as they do for every one that was trusted; 0 for any other. A root
+ * on /var that was damaged there must not stop updates: the image's leads to it once more. */
 static uint64_t root_version(const void *data, size_t size)
 {
-        _cleanup_json_ json_t *root = NULL;
-        json_t *signed_part = NULL;
-        uint64_t version = 0;
-        if (json_parse(data, size, TUF_ROOT_MAX, "root.json", &root, NULL) < 0 ||
-                        json_get_object(root, "signed", &signed_part, NULL) < 0 ||
-                        json_get_u64(signed_part, "version", &version, NULL) < 0)
+        _cleanup_(tuf_metadata_freep) TufMetadata *root = NULL;
+        if (tuf_metadata_parse("root", TUF_ROLE_ROOT, data, size, &root, NULL) < 0 ||
+                        tuf_verify("root", root, &root->keys, &root->signers[TUF_ROLE_ROOT], NULL) < 0)
                 return 0;
-        return version;
+        return root->version;
 }
 
 static int store_load(void *data, const char *role, Buffer *ret, Error *error)

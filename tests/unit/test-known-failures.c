@@ -335,6 +335,43 @@ TEST(missing_key_taken_for_no_check)
         CHECK_OK(tree_remove(AT_FDCWD, folder));
 }
 
+/* That trust begins with `wanted` when /var holds `saved`, and the image `own`. */
+static void check_beginning(const char *folder, const char *own, const char *saved, const char *wanted)
+{
+        _cleanup_free_ char *image = path_join(folder, "image.json"), *kept = path_join(folder, "metadata");
+        _cleanup_free_ char *root = path_join(folder, "metadata/root.json");
+        _cleanup_buffer_ Buffer found = BUFFER_WITH_CAP(TUF_ROOT_MAX);
+        Host host = { .state_folder = (char *)(uintptr_t)folder, .trusted_root_path = image };
+        TrustStore store;
+        TufStore files;
+
+        CHECK_OK(directory_make(AT_FDCWD, kept, 0700));
+        CHECK_OK(file_replace(AT_FDCWD, image, own, strlen(own), 0600));
+        CHECK_OK(file_replace(AT_FDCWD, root, saved, strlen(saved), 0600));
+        CHECK_OK(trust_store_open(&store, &host, NULL));
+        files = trust_store_interface(&store);
+        CHECK_OK(files.load(files.data, "root", &found, NULL));
+        CHECK_EQ(found.size, strlen(wanted));
+        CHECK(memcmp(found.data, wanted, found.size) == 0);
+        trust_store_close(&store);
+}
+
+/* A later root that was damaged on /var is as good as none. */
+TEST(damaged_root_taken_for_the_newest)
+{
+        _cleanup_free_ char *path = corpus_file("root.json"), *text = NULL, *damaged = NULL;
+        char folder[] = "/tmp/bascule-trust-XXXXXX";
+        size_t size;
+
+        CHECK_OK(file_read(AT_FDCWD, path, TUF_ROOT_MAX, &text, &size));
+        damaged = with(text, "1,\"expires\"", "9");
+        CHECK(damaged && mkdtemp(folder));
+        check_beginning(folder, text, damaged, text);
+        check_beginning(folder, text, "{}", text);
+        check_beginning(folder, damaged, text, text);
+        CHECK_OK(tree_remove(AT_FDCWD, folder));
+}
+
 /* ---- Amounts ---- */
 
 /* Ten bytes are promised, and a frame of 64 MiB comes. */
