@@ -16,8 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-#define CONFIRM_NAME "confirm-until"
-
 typedef struct Arguments {
         const char *runtime_folder, *state_folder;
         const char *esp_folder; /* NULL: the partition of the disk */
@@ -81,9 +79,11 @@ static uint64_t uptime_seconds(void)
 /* Someone who blesses through the engine removes the mark of the trial. */
 static int wait_for_word(const Arguments *arguments, const Booted *booted, uint64_t seconds, Error *error)
 {
-        _cleanup_free_ char *path = path_join(arguments->runtime_folder, CONFIRM_NAME);
+        _cleanup_free_ char *path = path_join(arguments->runtime_folder, TRIAL_CONFIRM_FILE);
         TrialFailure failure = { .time_seconds = 0 };
         uint64_t start = uptime_seconds();
+        Error problem = { 0 };
+        bool has_way_out;
 
         if (!path)
                 return error_oom(error);
@@ -101,8 +101,15 @@ static int wait_for_word(const Arguments *arguments, const Booted *booted, uint6
         memcpy(failure.version, booted->version, sizeof(failure.version));
         (void)snprintf(failure.reason, sizeof(failure.reason),
                         "Nobody confirmed the release within %" PRIu64 " s.", seconds);
-        log_error("release %s is given up: %s", booted->version, failure.reason);
-        if (!arguments->no_reboot)
+        has_way_out = trial_booted_has_way_out(booted, arguments->esp_folder, &problem);
+        if (error_is_set(&problem))
+                log_warning("%s", problem.message);
+        if (has_way_out)
+                log_error("release %s is given up: %s", booted->version, failure.reason);
+        else
+                log_error("nothing but release %s can be booted: it stays up, and on trial. %s",
+                                booted->version, failure.reason);
+        if (has_way_out && !arguments->no_reboot)
                 trial_give_up(arguments->state_folder, &failure);
         return trial_failure_write(arguments->state_folder, &failure, error);
 }

@@ -17,7 +17,6 @@
 #include <time.h>
 
 #define REPORT_NAME "health.json"
-#define REPORT_MAX (4 * MIB)
 #define TIMEOUT_DEFAULT 120
 #define TIMEOUT_MAX 86400
 
@@ -35,29 +34,22 @@ static void arguments_done(Arguments *arguments)
         arguments->folders = strv_free(arguments->folders);
 }
 
-static bool has_way_out(const Arguments *arguments, const Booted *booted)
-{
-        _cleanup_(esp_closep) Esp *esp = NULL;
-        Error error = { 0 };
-
-        if (trial_open_esp(booted, arguments->esp_folder, false, &esp, &error) < 0) {
-                log_warning("%s", error.message);
-                return true;
-        }
-        return trial_has_way_out(boot_backend_detect(), esp_fd(esp), booted->image_id);
-}
-
 /* On trial: note and reboot, or with --no-reboot only note. Otherwise there is nothing that could be given
  * up. */
 static int give_up(const Arguments *arguments, const Booted *booted, const char *reason, Error *error)
 {
         TrialFailure failure = { .time_seconds = (uint64_t)time(NULL) };
+        Error problem = { 0 };
+        bool has_way_out;
 
         if (!trial_is_running(arguments->runtime_folder))
                 return 0;
         memcpy(failure.version, booted->version, sizeof(failure.version));
         (void)snprintf(failure.reason, sizeof(failure.reason), "%s", reason);
-        if (!has_way_out(arguments, booted)) {
+        has_way_out = trial_booted_has_way_out(booted, arguments->esp_folder, &problem);
+        if (error_is_set(&problem))
+                log_warning("%s", problem.message);
+        if (!has_way_out) {
                 log_error("release %s is not healthy, but nothing else can be booted: it stays up. %s",
                                 booted->version, reason);
                 return trial_failure_write(arguments->state_folder, &failure, error);
@@ -119,16 +111,12 @@ static int check_health(const Arguments *arguments, const Booted *booted, Error 
         return r < 0 ? r : error_set(error, ERROR_FAILED, EIO, "this host is not healthy: %s", reason);
 }
 
-/* Whether an earlier run in this boot found the host healthy. */
-static bool was_healthy(const Arguments *arguments)
+/* The boot came to its end: bascule-bless has begun, and leaves the last word to a person. */
+static bool waits_for_word(const Arguments *arguments)
 {
-        _cleanup_free_ char *path = path_join(arguments->runtime_folder, REPORT_NAME), *text = NULL;
-        _cleanup_json_ json_t *object = NULL;
-        size_t size;
+        _cleanup_free_ char *path = path_join(arguments->runtime_folder, TRIAL_CONFIRM_FILE);
 
-        return path && file_read(AT_FDCWD, path, REPORT_MAX, &text, &size) >= 0 &&
-               json_parse(text, size, REPORT_MAX, path, &object, NULL) >= 0 &&
-               json_is_true(json_object_get(object, "healthy"));
+        return path && access(path, F_OK) >= 0;
 }
 
 static int run(const Arguments *arguments, Error *error)
@@ -141,10 +129,11 @@ static int run(const Arguments *arguments, Error *error)
         if (arguments->give_up)
                 return give_up(arguments, &booted, arguments->give_up, error);
         if (arguments->deadline)
-                return was_healthy(arguments)
+                return waits_for_word(arguments)
                                        ? 0
                                        : give_up(arguments, &booted,
-                                                         "The host did not become healthy in time.", error);
+                                                         "The boot did not come to a good end in time.",
+                                                         error);
         return check_health(arguments, &booted, error);
 }
 
@@ -163,7 +152,7 @@ int main(int argc, char **argv)
                 { "give-up", 0, OPTION_STRING, &arguments.give_up, "REASON",
                                 "if on trial, give the release up" },
                 { "deadline", 0, OPTION_FLAG, &arguments.deadline, NULL,
-                                "if on trial and not found healthy yet, give the release up" },
+                                "if on trial and not waiting to be confirmed, give the release up" },
                 { "no-reboot", 0, OPTION_FLAG, &arguments.no_reboot, NULL, "note the failure only" },
                 { "esp-folder", 0, OPTION_STRING, &arguments.esp_folder, "FOLDER",
                                 "instead of the ESP of the disk" },

@@ -80,11 +80,21 @@ ok "the deadline gives up a host that was not found healthy" "[ $? = 0 ]" "grep 
 start host_2+2-1.efi host_1.efi
 run_health
 run_health --deadline
-ok "and not one that was" "[ $? = 0 ]" "[ ! -e state/trial-failure.json ]"
+ok "and one that was, but whose boot hangs" "[ $? = 0 ]" "grep -q 'in time' state/trial-failure.json"
+start host_2+2-1.efi host_1.efi
+run_health
+touch run/confirm-until
+run_health --deadline
+ok "and not one that waits to be confirmed" "[ $? = 0 ]" "[ ! -e state/trial-failure.json ]"
+rm run/confirm-until
 
 printf '[Boot]\nConfirmSeconds=1\n[Other]\nKey=x\n' >etc/engine.conf
 run_bless
 ok "nobody confirms" "[ $? = 0 ]" "grep -q 'Nobody confirmed' state/trial-failure.json" "[ -e esp/EFI/Linux/host_2+2-1.efi ]"
+start host_2+0-3.efi
+printf '[Boot]\nConfirmSeconds=1\n' >etc/engine.conf
+run_bless
+ok "with nothing else to boot the host stays up" "[ $? = 0 ]" "grep -q 'nothing but release 2' log" "grep -q 'Nobody confirmed' state/trial-failure.json"
 start host_2+2-1.efi host_1.efi
 printf '[Boot]\nConfirmSeconds=20\n' >etc/engine.conf
 (sleep 1 && rm run/trial) &
