@@ -18,6 +18,8 @@
 #define VAR SYSROOT "/var"
 #define ETC SYSROOT "/etc"
 #define ETC_MEMORY "/run/bascule/etc"
+#define FILLED_FOLDER "lib/bascule" /* from /var */
+#define FILLED FILLED_FOLDER "/filled"
 #define REPAIR_SECONDS_MAX 900
 
 static int open_folder(const char *path)
@@ -103,8 +105,8 @@ static int mount_persistent_var(const char *device, void (*alive)(void), Error *
                      : 0;
 }
 
-/* Files that the image brings in its /var belong into every new one. The folder of /etc layers comes last
- * and says that this was done. */
+/* Files that the image brings in its /var belong into every new one. FILLED comes last and says that this
+ * was done; what failed is done again at the next boot. */
 static int fill_var(int image_var_fd, Error *error)
 {
         _cleanup_fd_ int var_fd = open_folder(VAR);
@@ -112,17 +114,17 @@ static int fill_var(int image_var_fd, Error *error)
 
         if (var_fd < 0)
                 return error_set(error, ERROR_IO, -var_fd, "cannot open /var: %s", strerror(-var_fd));
-        if (faccessat(var_fd, ETC_STATE_FOLDER, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+        if (faccessat(var_fd, FILLED, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
                 return 0;
         r = clone_tree(image_var_fd, var_fd, error);
         if (r < 0)
                 return r;
         if (syncfs(var_fd) < 0)
                 return error_set(error, ERROR_IO, errno, "cannot flush /var: %s", strerror(errno));
-        r = directory_make(var_fd, ETC_STATE_FOLDER, 0755);
-        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot make /var/" ETC_STATE_FOLDER ": %s",
-                                       strerror(-r))
-                     : 0;
+        r = directory_make(var_fd, FILLED_FOLDER, 0755);
+        if (r >= 0)
+                r = file_replace(var_fd, FILLED, "", 0, 0644);
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot make /var/" FILLED ": %s", strerror(-r)) : 0;
 }
 
 int init_mount_var(const char *device, bool want_volatile, void (*alive)(void), Error *error)
