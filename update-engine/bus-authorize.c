@@ -9,8 +9,12 @@
 #define POLKIT_FLAG_INTERACTIVE 1u
 #define POLKIT_TIMEOUT_USEC (UINT64_C(300) * 1000 * 1000) /* someone types a password */
 
+/* Of all places for questions, so many for one user, who may never answer. */
+#define PENDING_OF_ONE_MAX (BUS_AUTHORIZE_PENDING_MAX / 4)
+
 typedef struct Question {
         BusAuthorizer *authorizer;
+        uid_t uid;         /* of who asks */
         sd_bus_slot *slot; /* NULL: this place is free */
         sd_bus_message *call;
         BusAuthorized authorized;
@@ -79,21 +83,29 @@ static int on_polkit_answer(sd_bus_message *reply, void *data, sd_bus_error *unu
         return 1;
 }
 
-static bool is_trusted(sd_bus_message *call)
+static int read_uid(sd_bus_message *call, uid_t *ret)
 {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-        uid_t uid;
+        int r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
 
-        return sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 &&
-               sd_bus_creds_get_euid(creds, &uid) >= 0 && (uid == 0 || uid == geteuid());
+        return r < 0 ? r : sd_bus_creds_get_euid(creds, ret);
 }
 
-static Question *find_free(BusAuthorizer *authorizer)
+/* NULL when there is no place left for this user. */
+static Question *find_free(BusAuthorizer *authorizer, uid_t uid)
 {
-        for (size_t i = 0; i < BUS_AUTHORIZE_PENDING_MAX; i++)
-                if (!authorizer->questions[i].slot)
-                        return &authorizer->questions[i];
-        return NULL;
+        Question *found = NULL;
+        size_t own = 0;
+
+        for (size_t i = 0; i < BUS_AUTHORIZE_PENDING_MAX; i++) {
+                Question *question = &authorizer->questions[i];
+
+                if (!question->slot)
+                        found = question;
+                else
+                        own += question->uid == uid;
+        }
+        return own < PENDING_OF_ONE_MAX ? found : NULL;
 }
 
 static int ask_polkit(Question *question, const char *action)
@@ -118,15 +130,17 @@ int bus_authorize(BusAuthorizer *authorizer, sd_bus_message *call, const char *a
                 BusAuthorized authorized, void *data, sd_bus_error *error)
 {
         Question *question;
-        int r;
+        uid_t uid;
+        int r = read_uid(call, &uid);
 
-        if (is_trusted(call))
+        if (r >= 0 && (uid == 0 || uid == geteuid()))
                 return authorized(call, data, error);
-        question = find_free(authorizer);
+        question = r < 0 ? NULL : find_free(authorizer, uid);
         if (!question || !sd_bus_message_get_sender(call))
                 return refuse(error, "too many callers wait for authorization; try again in a while");
         *question = (Question){
                 .authorizer = authorizer,
+                .uid = uid,
                 .call = sd_bus_message_ref(call),
                 .authorized = authorized,
                 .data = data,

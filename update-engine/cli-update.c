@@ -173,8 +173,8 @@ static void print_rolled_back(const json_t *properties)
         uint64_t when = cli_number(properties, "RebootAt");
         char time_text[CLI_TIME_MAX];
 
-        printf("The next boot starts %s; %s is noted in the ledger and not installed again by itself.\n",
-                        cli_text(properties, "OtherVersion"), cli_text(properties, "RunningVersion"));
+        printf("The next boot starts %s; %s stays as the way back.\n", cli_text(properties, "OtherVersion"),
+                        cli_text(properties, "RunningVersion"));
         if (when)
                 cli_hint("this host reboots at %s", cli_time(when, time_text));
         else
@@ -185,7 +185,8 @@ int cli_rollback(int argc, char **argv)
 {
         bool json = false, reboot = false;
         const Option options[] = {
-                { "reboot", 'r', OPTION_FLAG, &reboot, NULL, "Reboot at once, whatever the policy says" },
+                { "reboot", 'r', OPTION_FLAG, &reboot, NULL,
+                                "Reboot after the grace period, whatever the policy says" },
                 { "json", 0, OPTION_FLAG, &json, NULL, "Print JSON" },
                 { 0 },
         };

@@ -24,7 +24,7 @@ typedef struct Config {
         uint64_t bandwidth_bytes;          /* BandwidthLimit= a second; 0: none */
         uint64_t timeout_seconds;          /* Timeout= without a byte from a server */
         uint64_t retry_seconds;            /* RetryDelay= before the mirrors are asked again */
-        bool allow_older;                  /* AllowOlder=: the channel may move hosts back */
+        bool allow_older;                  /* AllowOlder=: a version that is named or pinned may be older */
         char *ca_file;                     /* CertificateAuthorities=; NULL: the system's */
         /* [Reboot] */
         RebootPolicy reboot_policy; /* Policy= */
