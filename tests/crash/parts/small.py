@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
 from .host_disk import LOADER, MIB, make_host_disk
 from .initrd import find_kernel, make_tree, pack, put, vmlinuz
@@ -17,7 +18,7 @@ from .qemu import Machine
 
 GROWN_MIB = 96
 IMAGE_ID = "some-container-host"  # names of three or four slots, as real hosts have them
-APPLETS = "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep".split()
+APPLETS = "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep df find tail wc".split()
 PROGRAMS = ("tests/integration/engine-driver", "partition-tools/bascule-disk", "bootloader-hooks/bascule-bless")
 
 INIT = """#!/bin/sh
@@ -104,16 +105,25 @@ class SmallMachine:
         self.machine.cut()
         return re.findall(r"STARTED (\S+)\.", shown)
 
-    def stage(self, image, script, is_recorded=True, is_trial=False, seconds=240):
-        """Does the work of a running host. `script` is shell; it must not fail."""
+    def _begin(self, image, script, is_trial, log):
         self.machine.start(["-no-reboot", "-kernel", vmlinuz(self.kernel), "-initrd", self._stage(image, script, is_trial),
                             "-append", "console=ttyS0 quiet no_timer_check panic=2 gpt",
-                            "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="],
-                           self._log(None) if is_recorded else None)
+                            "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="], log)
+
+    def stage(self, image, script, is_recorded=True, is_trial=False, seconds=240):
+        """Does the work of a running host. `script` is shell; it must not fail."""
+        self._begin(image, script, is_trial, self._log(None) if is_recorded else None)
         shown = self.machine.wait_off(seconds)
         if "STAGE done" not in shown:
             raise RuntimeError("a stage failed:\n" + shown[-4000:])
         return shown
+
+    def cut_stage(self, image, script, word, later):
+        """Power goes so many seconds after that word; a stage that is done by then has ended."""
+        self._begin(image, script, True, None)
+        self.machine.wait(lambda shown: word in shown, 240)
+        time.sleep(later)
+        self.machine.cut()
 
     def stage_lied_to(self, image, script, begin, end, lie):
         """(what the console showed, lies): a stage on a disk that lies about writes into these bytes (liar.py)."""
