@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "init-mounts.h"
 
+#include "bytes.h"
 #include "file.h"
 #include "init-clone.h"
 #include "init-etc.h"
@@ -21,6 +22,15 @@
 #define FILLED_FOLDER "lib/bascule" /* from /var */
 #define FILLED FILLED_FOLDER "/filled"
 #define REPAIR_SECONDS_MAX 900
+
+#define EXT4_SUPERBLOCK_AT 1024
+#define EXT4_FIELDS_SIZE 128
+#define EXT4_MAGIC_AT 56
+#define EXT4_MAGIC 0xef53
+#define EXT4_STATE_AT 58
+#define EXT4_STATE_CLEAN 1 /* and neither of the bits for errors and orphans */
+#define EXT4_INCOMPAT_AT 96
+#define EXT4_INCOMPAT_RECOVER 0x4u
 
 static int open_folder(const char *path)
 {
@@ -55,10 +65,11 @@ static int repair_with(const char *option, const char *device, void (*alive)(voi
         if (child == 0)
                 run_repair(option, device);
         for (unsigned i = 0; (r = waitpid(child, &status, WNOHANG)) == 0; i++) {
-                if (i == REPAIR_SECONDS_MAX)
+                if (i == REPAIR_SECONDS_MAX * 20)
                         (void)kill(child, SIGKILL);
-                alive();
-                (void)sleep(1);
+                if (i % 20 == 0)
+                        alive();
+                (void)usleep(50000);
         }
         return r == child && WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
 }
@@ -77,7 +88,7 @@ static void repair_var(const char *device, void (*alive)(void))
 
         if (access(SYSROOT "/sbin/e2fsck", X_OK) < 0)
                 return;
-        init_problem("repairing %s", device);
+        init_problem("checking %s", device);
         for (size_t i = 0; i < ELEMENTS(options); i++) {
                 bool is_left = i == 1 ? status >= E2FSCK_LEFT && status < E2FSCK_OTHER
                                       : status > 0 && status & E2FSCK_LEFT;
@@ -85,8 +96,24 @@ static void repair_var(const char *device, void (*alive)(void))
                 if (!is_left)
                         break;
                 status = repair_with(options[i], device, alive);
-                init_problem("e2fsck %s of %s ended with %d", options[i], device, status);
+                if (i > 0 || status > 1) /* all was well, or was mended */
+                        init_problem("e2fsck %s of %s ended with %d", options[i], device, status);
         }
+}
+
+/* Whether it was not unmounted, or the kernel found something wrong with it. The kernel mounts such a
+ * filesystem, but e2fsck knows more: when power was cut while /var grew, the kernel goes on with the number of
+ * groups from before its journal was replayed, and soon finds its own metadata damaged. Fields of the
+ * superblock: the kernel's documentation, filesystems/ext4/globals. */
+static bool wants_check(const char *device)
+{
+        uint8_t superblock[EXT4_FIELDS_SIZE];
+        _cleanup_fd_ int fd = open(device, O_RDONLY | O_CLOEXEC);
+
+        return fd >= 0 && pread_full(fd, superblock, sizeof(superblock), EXT4_SUPERBLOCK_AT) >= 0 &&
+               read_le16(superblock + EXT4_MAGIC_AT) == EXT4_MAGIC &&
+               (read_le16(superblock + EXT4_STATE_AT) != EXT4_STATE_CLEAN ||
+                               read_le32(superblock + EXT4_INCOMPAT_AT) & EXT4_INCOMPAT_RECOVER);
 }
 
 static int mount_persistent_var(const char *device, void (*alive)(void), Error *error)
@@ -95,6 +122,8 @@ static int mount_persistent_var(const char *device, void (*alive)(void), Error *
 
         if (!device || !*device)
                 return error_set(error, ERROR_CORRUPT, ENODEV, "the disk has no var partition");
+        if (wants_check(device))
+                repair_var(device, alive);
         r = mount_on(device, VAR, "ext4", NULL);
         if (r >= 0)
                 return 0;

@@ -86,6 +86,13 @@ damage() { # PARTITION SECTOR COUNT
         dd if=/dev/urandom of=disk.raw bs=512 seek=$(($(start_of "$1") + $2)) count="$3" conv=notrunc status=none
 }
 
+# As the kernel leaves it when it has found something wrong, and never looks again.
+mark_var_wrong() {
+        dd if=disk.raw of=var.img bs=512 skip="$(start_of var)" count=49152 status=none
+        /usr/sbin/debugfs -w -R "set_super_value state 2" var.img 2>/dev/null
+        put var.img var
+}
+
 make_disk() {
         truncate -s 100M disk.raw
         sfdisk -q disk.raw <<'EOT'
@@ -158,6 +165,11 @@ ok "both layers of /etc are kept" "told /var/lib/bascule/etc has 1" "told /var/l
 
 boot 1
 ok "the first release finds the /etc that it left" "told /etc/release = of 1" "told /etc/changed = by the host"
+
+mark_var_wrong
+boot 1
+ok "a /var with errors is checked before it is used" "told up" "said checking /dev/vda5" "told mount /var is ext4 rw,nosuid,nodev" \
+        "told /etc/changed = by the host"
 
 damage var 3 1
 boot 1

@@ -18,7 +18,7 @@ from .qemu import Machine
 
 GROWN_MIB = 96
 IMAGE_ID = "some-container-host"  # names of three or four slots, as real hosts have them
-APPLETS = "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep df find tail wc".split()
+APPLETS = "sh mount umount insmod ifconfig mkdir dd cat timeout setsid usleep kill sync sleep grep df find tail wc test".split()
 PROGRAMS = ("tests/integration/engine-driver", "partition-tools/bascule-disk", "bootloader-hooks/bascule-bless")
 
 INIT = """#!/bin/sh
@@ -27,6 +27,7 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /tmp
 while read module; do insmod /modules/$module.ko; done </modules/list
 ifconfig lo up; ifconfig eth0 10.0.2.15 up
+e2fsck -p /dev/vda6; test $? -lt 4 || e2fsck -y /dev/vda6  # as bascule-init does
 mount -t ext4 /dev/vda6 /var || exit 1
 mkdir -p /run/bascule /var/lib/bascule
 cat >/lib/functions <<'EOT'
@@ -60,7 +61,7 @@ class SmallMachine:
 
     def _make_initrd(self):
         tree = os.path.join(self.scratch, "initrd")
-        make_tree(tree, self.kernel, [self.world.program(program) for program in PROGRAMS], APPLETS)
+        make_tree(tree, self.kernel, [*map(self.world.program, PROGRAMS), "/usr/sbin/e2fsck"], APPLETS)
         put(tree, "config/engine.conf", "[Update]\nRepository=%s\nChannel=stable\n[Reboot]\nPolicy=none\n" % self.url)
         with open(self.world.trusted_root, "rb") as file:
             put(tree, "trust/root.json", file.read())
