@@ -23,7 +23,8 @@ int ini_set_string(void *data, const IniKey *key, const char *value, IniPlace pl
 
 int ini_set_bool(void *data, const IniKey *key, const char *value, IniPlace place _unused_, Error *error)
 {
-        static const char *const yes[] = { "yes", "true", "on", "1" }, *const no[] = { "no", "false", "off", "0" };
+        static const char *const yes[] = { "yes", "true", "on", "1" }, *const no[] = { "no", "false", "off",
+                "0" };
 
         for (size_t i = 0; i < ELEMENTS(yes); i++) {
                 if (strcasecmp(value, yes[i]) != 0 && strcasecmp(value, no[i]) != 0)
@@ -61,9 +62,20 @@ static int seconds_of_unit(const char *unit, size_t length, uint64_t *ret)
                 const char *name;
                 uint64_t seconds;
         } units[] = {
-                { "", 1 }, { "s", 1 }, { "sec", 1 }, { "m", 60 }, { "min", 60 }, { "h", 3600 }, { "hour", 3600 },
-                { "hours", 3600 }, { "d", 86400 }, { "day", 86400 }, { "days", 86400 }, { "w", 604800 },
-                { "week", 604800 }, { "weeks", 604800 },
+                { "", 1 },
+                { "s", 1 },
+                { "sec", 1 },
+                { "m", 60 },
+                { "min", 60 },
+                { "h", 3600 },
+                { "hour", 3600 },
+                { "hours", 3600 },
+                { "d", 86400 },
+                { "day", 86400 },
+                { "days", 86400 },
+                { "w", 604800 },
+                { "week", 604800 },
+                { "weeks", 604800 },
         };
 
         for (size_t i = 0; i < ELEMENTS(units); i++)
@@ -113,8 +125,7 @@ int ini_set_seconds(void *data, const IniKey *key, const char *value, IniPlace p
         return 0;
 }
 
-static int append_list(void *data, const IniKey *key, const char *value, Error *error,
-                int (*append)(char ***strv, const char *text))
+int ini_set_words(void *data, const IniKey *key, const char *value, IniPlace place _unused_, Error *error)
 {
         char ***member = MEMBER(char **, data, key);
 
@@ -122,17 +133,7 @@ static int append_list(void *data, const IniKey *key, const char *value, Error *
                 *member = strv_free(*member);
                 return 0;
         }
-        return append(member, value) < 0 ? error_oom(error) : 0;
-}
-
-int ini_set_words(void *data, const IniKey *key, const char *value, IniPlace place _unused_, Error *error)
-{
-        return append_list(data, key, value, error, strv_append_words);
-}
-
-int ini_set_lines(void *data, const IniKey *key, const char *value, IniPlace place _unused_, Error *error)
-{
-        return append_list(data, key, value, error, strv_append);
+        return strv_append_words(member, value) < 0 ? error_oom(error) : 0;
 }
 
 int ini_ignore(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)

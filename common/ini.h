@@ -63,8 +63,6 @@ int ini_set_seconds(void *data, const IniKey *key, const char *value, IniPlace p
 int ini_set_words(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 /* Takes any value and does nothing. */
 int ini_ignore(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
-/* As ini_set_words, but each value is one item, white space and all. */
-int ini_set_lines(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 
 /* A time span as ini_set_seconds() takes it. -EINVAL. The text may be hostile. */
 int seconds_parse(const char *text, uint64_t *ret);

@@ -29,7 +29,6 @@ static const EnginePattern engine_patterns[] = {
         { "usr/lib/bascule/basculed", true },
         { "usr/lib/bascule/engine.conf", true },
         { "usr/lib/bascule/*", false },
-        { "usr/lib/modules-load.d/bascule*", false },
         { "usr/lib/systemd/*/*/*bascule*", false }, /* wants, and drop-ins of units */
         { "usr/lib/systemd/*/*bascule*", true },
         { "usr/lib/sysusers.d/bascule*", true },

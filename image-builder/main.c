@@ -25,7 +25,7 @@ int main(int argc, char **argv)
                 { "recipe", "check|show RECIPE", "Check a recipe, or show it with all its parts",
                                 verb_recipe },
                 { "gc", "", "Bound the cache of finished steps and packages", verb_gc },
-                { "keys", "init|show|rotate|revoke|root-next|root-publish DIR",
+                { "keys", "init|show|rotate|revoke|root-next|root-publish|secure-boot DIR",
                                 "Make and change signing keys and the root metadata", verb_keys },
                 { "refresh", "REPO", "Sign a repository's timestamp and snapshot anew", verb_refresh },
                 { "sign", "FILE", "Add root signatures to a root metadata file", verb_sign },

@@ -28,8 +28,6 @@ static const char *package_of(const char *program)
                 { "prlimit", "util-linux" },
                 { "qemu-img", "qemu-utils" },
                 { "qemu-system-x86_64", "qemu-system-x86" },
-                { "sbsign", "sbsigntool" },
-                { "sbverify", "sbsigntool" },
                 { "ssh", "openssh-client" },
                 { "/usr/lib/apt/apt-helper", "apt" },
         };

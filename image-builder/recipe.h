@@ -82,7 +82,7 @@ typedef struct Recipe {
 
         /* [Disk] */
         uint64_t esp_size_bytes, slot_size_bytes, var_size_bytes;
-        char **formats; /* "raw", "qcow2" */
+        char **formats; /* names of disk-format.h */
 
         /* [Budget] */
         char **budget_layouts; /* NAME:SLOTSIZE:ESPSIZE (budget.h) */

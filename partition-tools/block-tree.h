@@ -25,7 +25,9 @@ int block_partition_place(const BlockTree *tree, dev_t partition, uint64_t *ret_
 /* Path of the node of partition `number` of a disk. -ENODEV. */
 int block_partition_node(const BlockTree *tree, dev_t disk, unsigned number, char **ret_path);
 
-/* As disk_find_by_device() and disk_find_by_partuuid(). */
+/* The whole disk that block device `device` (st_dev of what is mounted, st_rdev of a node) lies on: a
+ * partition's disk, and through device-mapper the disk of what it was made from. -ENODEV. The second as
+ * disk_find_by_partuuid(). */
 int block_disk_of(const BlockTree *tree, dev_t device, char **ret_path);
 int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UUID_SIZE], char **ret_path);
 

@@ -13,11 +13,6 @@ int disk_find_by_partuuid(const char *partuuid, char **ret_path)
         return r < 0 ? r : block_disk_with_partuuid(&block_tree_default, uuid, ret_path);
 }
 
-int disk_find_by_device(dev_t device, char **ret_path)
-{
-        return block_disk_of(&block_tree_default, device, ret_path);
-}
-
 /* /var first: / is an overlay or a tmpfs on some hosts, /var may be volatile when its partition failed. */
 int disk_find_running(char **ret_path)
 {
@@ -26,7 +21,8 @@ int disk_find_running(char **ret_path)
         for (size_t i = 0; i < ELEMENTS(folders); i++) {
                 struct stat status;
 
-                if (stat(folders[i], &status) >= 0 && disk_find_by_device(status.st_dev, ret_path) >= 0)
+                if (stat(folders[i], &status) >= 0 &&
+                                block_disk_of(&block_tree_default, status.st_dev, ret_path) >= 0)
                         return 0;
         }
         return -ENODEV;

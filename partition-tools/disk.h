@@ -53,10 +53,6 @@ DEFINE_CLEANUP(Disk *, disk_free)
  */
 int disk_find_by_partuuid(const char *partuuid, char **ret_path);
 
-/* The whole disk that block device `device` (st_dev of what is mounted, st_rdev of a node) lies on: a
- * partition's disk, and through device-mapper the disk of what it was made from. -ENODEV. */
-int disk_find_by_device(dev_t device, char **ret_path);
-
 /* The disk that the running system lies on: of /var, else of /usr, else of /. -ENODEV. */
 int disk_find_running(char **ret_path);
 

@@ -395,11 +395,6 @@ TufClient *tuf_client_free(TufClient *client)
         return NULL;
 }
 
-const TufMetadata *tuf_client_metadata(const TufClient *client, TufRole role)
-{
-        return client->trusted[role];
-}
-
 int tuf_client_role(const TufClient *client, TufRole role, uint64_t *ret_version, int64_t *ret_expires)
 {
         if (!client->trusted[role])

@@ -56,9 +56,6 @@ int tuf_client_refresh(TufClient *client, Error *error);
 /* What is trusted of a top-level role after a refresh, or as far as one got. -ENOENT when there is none. */
 int tuf_client_role(const TufClient *client, TufRole role, uint64_t *ret_version, int64_t *ret_expires);
 
-/* The parsed metadata of that role, or NULL; borrowed until the next call on the client. */
-const TufMetadata *tuf_client_metadata(const TufClient *client, TufRole role);
-
 typedef struct TufTarget {
         char *path;          /* as asked for */
         char *download_path; /* with the hash prefix when snapshots are consistent; relative */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs that only look: status, slots, history, plan, config show. */
+/* The verbs that only look: status, slots, history. */
 #include "cli.h"
 #include "file.h"
 #include "json.h"

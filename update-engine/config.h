@@ -2,7 +2,7 @@
 #pragma once
 
 /* engine.conf: /usr/lib/bascule/engine.conf, overridden by /etc/bascule/engine.conf, and drop-ins in
- * engine.conf.d/ of both (docs/man/engine.conf.5.scd describes every key). An unknown key is an error. */
+ * engine.conf.d/ of both (docs/man/bascule-engine.conf.5.scd describes every key). An unknown key is an error. */
 
 #include "error.h"
 #include "window.h"
