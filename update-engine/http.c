@@ -468,7 +468,8 @@ int http_client_new(const HttpOptions *options, HttpClient **ret, Error *error)
 {
         if (strv_length(options->mirrors) == 0 || strv_length(options->mirrors) > MIRRORS_MAX)
                 return error_set(error, ERROR_CONFIG, EDESTADDRREQ,
-                                "no repository is configured: set Repository= in /etc/bascule/engine.conf");
+                                "no repository is configured: set Repository= in "
+                                "/etc/bascule/engine.conf.d/90-local.conf");
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return error_set(error, ERROR_FAILED, EIO, "libcurl does not start");
         HttpClient *client = calloc(1, sizeof(*client));
