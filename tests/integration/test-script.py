@@ -48,8 +48,9 @@ class Scripts(Scene):
                    "--engine-root", self.world.stage, *self.script("echo begun\n" + text), *options]
         with open(self.recipe, "w", encoding="utf-8") as file:
             file.write(RECIPE % "a.tar")
+        # What a shell starts in the background ignores SIGINT.
         process = subprocess.Popen(self.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+                                   start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         wait_until(lambda: "begun" in self.log() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         return process

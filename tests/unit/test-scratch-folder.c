@@ -66,6 +66,8 @@ static void kill_a_maker(int number, bool whole_group)
         if (child == 0) {
                 ScratchFolder folder = SCRATCH_FOLDER_NONE;
 
+                (void)signal(number,
+                                SIG_DFL); /* a shell ignores SIGINT for what it starts in the background */
                 if (setpgid(0, 0) < 0 || scratch_folder_make("bascule-test", &folder, NULL) < 0 ||
                                 fill(folder.path) ||
                                 write_full(ends[1], folder.path, strlen(folder.path)) < 0 ||
