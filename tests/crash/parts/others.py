@@ -26,7 +26,8 @@ class Others:
                 name, arguments = self.left.popleft()
             except IndexError:
                 return
-            self.results[name] = subprocess.run([os.path.join(FOLDER, name), *arguments], stdin=subprocess.DEVNULL,
+            # What is judged beside them takes longest, and is done one after the other.
+            self.results[name] = subprocess.run(["nice", os.path.join(FOLDER, name), *arguments], stdin=subprocess.DEVNULL,
                                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                                 errors="replace", check=False)
             self.done[name].set()
