@@ -37,12 +37,11 @@ class Cycles:
 
     # ---- What must hold ----
 
-    def _judge(self, running, may_be_renamed=False):
-        """(judge, view, release that is up next)"""
+    def _judge(self, running):
+        """(judge, view, release that is up next, damage)"""
         judge = self.done.judge_for(self.machine.disk)
         view = View(judge.disk)
-        blessed = ",".join(("1", *VERSIONS)) if may_be_renamed else running.version
-        phase = Phase("cycle running=%s blessed=%s renamed=%s" % (running.version, blessed, running.version))
+        phase = Phase("cycle running=%s blessed=%s renamed=%s" % (running.version, ",".join(("1", *VERSIONS)), running.version))
         losses, damage, up = judge.judge(view, phase)
         if losses or not up:
             raise Stuck("on release %s: %s" % (running.version, losses))
@@ -62,7 +61,7 @@ class Cycles:
         self.machine.cut_stage(running, "bascule-bless\n" + INSTALL % target.version, "MARK update",
                                self.chance.random() * CUT_WITHIN)
         self.cuts += 1
-        up = self._judge(running, may_be_renamed=True)[2]
+        up = self._judge(running)[2]
         return self._start(next(image for image in (running, target) if image.version == up.version))
 
     def _start(self, image):
@@ -78,7 +77,7 @@ class Cycles:
             shown = self.machine.stage(running, "bascule-bless\n" + INSTALL % target.version, is_recorded=False, is_trial=True)
             self.fetched += int(re.search(r'"fetched": (\d+)', shown).group(1))
             self.full += len(target.root) + len(target.uki)
-            judge, view, up, damage = self._judge(running, may_be_renamed=True)
+            judge, view, up, damage = self._judge(running)
             if up.version != target.version or +damage:
                 raise Stuck("after the update to %s: %s is up, %s" % (target.version, up.version, dict(damage)))
             self.sizes.append(self._measure(judge, view, shown))
