@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
-/* One row for each event that means something in a state. Where `waits` differs from `next`, it is the state
- * when another release waits for the next boot. */
+/* One row for each event that means something in a state; the first that applies counts. Where `waits`
+ * differs from `next`, it is the state when another release waits for the next boot. */
 typedef struct EngineRow {
         EngineState state;
         EngineEvent event;
         EngineState next, waits;
         unsigned actions;
+        bool needs_plan; /* applies when a reboot is planned */
 } EngineRow;
 
 #define BUSY ENGINE_ACTION_REFUSE_BUSY
@@ -17,17 +18,23 @@ typedef struct EngineRow {
 #define HOLD ENGINE_ACTION_HOLD_REBOOT
 #define RESUME ENGINE_ACTION_RESUME_REBOOT
 #define DROP ENGINE_ACTION_DROP_REBOOT
+#define ORDER ENGINE_ACTION_ORDER_REBOOT
 #define GO ENGINE_ACTION_REBOOT
 
 /* A row whose next state does not depend on a waiting release. */
 #define ROW(state, event, next, actions)                                                                    \
         {                                                                                                   \
-                ENGINE_##state, ENGINE_EVENT_##event, ENGINE_##next, ENGINE_##next, actions                 \
+                ENGINE_##state, ENGINE_EVENT_##event, ENGINE_##next, ENGINE_##next, actions, false          \
+        }
+/* The same, while a reboot is planned. */
+#define PLANNED(state, event, next, actions)                                                                \
+        {                                                                                                   \
+                ENGINE_##state, ENGINE_EVENT_##event, ENGINE_##next, ENGINE_##next, actions, true           \
         }
 /* The end of an operation: back to idle, or to ready when a release waits. */
 #define END(state, event, actions)                                                                          \
         {                                                                                                   \
-                ENGINE_##state, ENGINE_EVENT_##event, ENGINE_IDLE, ENGINE_READY, actions                    \
+                ENGINE_##state, ENGINE_EVENT_##event, ENGINE_IDLE, ENGINE_READY, actions, false             \
         }
 
 /* An operation under way: no other begins, cancel stops it, its end is answered. A reboot that an
@@ -35,6 +42,7 @@ typedef struct EngineRow {
 #define UNDER_WAY(state)                                                                                    \
         ROW(state, CHECK, state, BUSY), ROW(state, INSTALL, state, BUSY),                                   \
                         ROW(state, ROLLBACK, state, BUSY), ROW(state, CANCEL, state, STOP),                 \
+                        ROW(state, BLESS, state, BUSY), ROW(state, ORDER, state, ORDER),                    \
                         ROW(state, REBOOT, REBOOTING, STOP | GO), END(state, FAILED, ANSWER | RESUME),      \
                         END(state, DONE, ANSWER | RESUME)
 
@@ -42,10 +50,13 @@ static const EngineRow engine_rows[] = {
         ROW(IDLE, CHECK, CHECKING, ENGINE_ACTION_START_CHECK),
         ROW(IDLE, INSTALL, CHECKING, ENGINE_ACTION_START_INSTALL),
         ROW(IDLE, ROLLBACK, ROLLING_BACK, ENGINE_ACTION_START_ROLLBACK),
+        PLANNED(IDLE, CANCEL, IDLE, DROP),
         ROW(IDLE, CANCEL, IDLE, ENGINE_ACTION_REFUSE_IDLE),
+        ROW(IDLE, ORDER, IDLE, ORDER),
         ROW(IDLE, REBOOT, REBOOTING, GO),
         /* At start-up: a release that was ready before the daemon started. */
         ROW(IDLE, READY, READY, PLAN),
+        ROW(IDLE, LEFT, READY, 0),
 
         UNDER_WAY(CHECKING),
         ROW(CHECKING, PREPARE, PREPARING, HOLD),
@@ -71,27 +82,31 @@ static const EngineRow engine_rows[] = {
         ROW(READY, CHECK, CHECKING, ENGINE_ACTION_START_CHECK),
         ROW(READY, INSTALL, CHECKING, ENGINE_ACTION_START_INSTALL),
         ROW(READY, ROLLBACK, ROLLING_BACK, DROP | ENGINE_ACTION_START_ROLLBACK),
-        ROW(READY, CANCEL, READY, DROP),
+        PLANNED(READY, CANCEL, READY, DROP),
+        ROW(READY, CANCEL, READY, ENGINE_ACTION_REFUSE_IDLE),
+        ROW(READY, ORDER, READY, ORDER),
         ROW(READY, REBOOT, REBOOTING, GO),
-        /* The waiting release is gone (someone removed it). */
-        END(READY, DONE, DROP),
+        ROW(READY, GONE, IDLE, DROP),
 
         ROW(REBOOTING, CHECK, REBOOTING, BUSY),
         ROW(REBOOTING, INSTALL, REBOOTING, BUSY),
         ROW(REBOOTING, ROLLBACK, REBOOTING, BUSY),
         ROW(REBOOTING, CANCEL, REBOOTING, BUSY),
+        ROW(REBOOTING, BLESS, REBOOTING, BUSY),
+        ROW(REBOOTING, ORDER, REBOOTING, BUSY),
+        ROW(REBOOTING, REBOOT, REBOOTING, BUSY),
         ROW(REBOOTING, FAILED, REBOOTING, ANSWER),
         ROW(REBOOTING, DONE, REBOOTING, ANSWER),
         ROW(REBOOTING, READY, REBOOTING, ANSWER),
         END(REBOOTING, REBOOT_FAILED, 0),
 };
 
-EngineStep engine_step(EngineState state, EngineEvent event, bool is_waiting)
+EngineStep engine_step(EngineState state, EngineEvent event, EngineFacts facts)
 {
         for (size_t i = 0; i < ELEMENTS(engine_rows); i++) {
                 const EngineRow *row = &engine_rows[i];
-                if (row->state == state && row->event == event)
-                        return (EngineStep){ is_waiting ? row->waits : row->next, row->actions };
+                if (row->state == state && row->event == event && (facts.is_planned || !row->needs_plan))
+                        return (EngineStep){ facts.is_waiting ? row->waits : row->next, row->actions };
         }
         return (EngineStep){ state, ENGINE_ACTION_NONE };
 }
@@ -130,7 +145,11 @@ const char *engine_event_name(EngineEvent event)
                 [ENGINE_EVENT_DONE] = "done",
                 [ENGINE_EVENT_READY] = "ready",
                 [ENGINE_EVENT_FAILED] = "failed",
+                [ENGINE_EVENT_GONE] = "gone",
+                [ENGINE_EVENT_LEFT] = "left",
                 [ENGINE_EVENT_CANCEL] = "cancel",
+                [ENGINE_EVENT_BLESS] = "bless",
+                [ENGINE_EVENT_ORDER] = "order",
                 [ENGINE_EVENT_REBOOT] = "reboot",
                 [ENGINE_EVENT_REBOOT_FAILED] = "reboot-failed",
         };

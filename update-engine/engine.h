@@ -30,8 +30,12 @@ typedef enum EngineEvent {
         ENGINE_EVENT_DONE,     /* the operation succeeded; nothing waits for a reboot */
         ENGINE_EVENT_READY,    /* the operation succeeded; a reboot makes it effective */
         ENGINE_EVENT_FAILED, /* the operation ended without effect, but an older one may wait for a reboot */
+        ENGINE_EVENT_GONE,   /* what was ready for the next boot is so no more */
+        ENGINE_EVENT_LEFT,   /* at start-up: another release waits, since someone chose this one at boot */
         ENGINE_EVENT_CANCEL, /* asked to stop */
-        ENGINE_EVENT_REBOOT, /* asked to reboot, or the policy's moment has come */
+        ENGINE_EVENT_BLESS,  /* asked to mark the running release as good */
+        ENGINE_EVENT_ORDER,  /* asked to reboot after the grace period */
+        ENGINE_EVENT_REBOOT, /* asked to reboot at once, or the moment of a planned reboot has come */
         ENGINE_EVENT_REBOOT_FAILED, /* the request was refused by the system */
         ENGINE_EVENT_MAX
 } EngineEvent;
@@ -49,22 +53,29 @@ typedef enum EngineAction {
         ENGINE_ACTION_DROP_REBOOT = 1 << 7, /* forget a planned reboot, or one that is held */
         ENGINE_ACTION_PLAN_REBOOT = 1 << 8, /* a release became ready: apply the reboot policy */
         ENGINE_ACTION_RESUME_REBOOT =
-                        1 << 9,         /* plan what was held once more; what is planned keeps its time */
-        ENGINE_ACTION_REBOOT = 1 << 10, /* ask the system to reboot */
-        ENGINE_ACTION_ANSWER = 1 << 11, /* the operation's caller gets the result */
+                        1 << 9, /* plan what was held once more; what is planned keeps its time */
+        ENGINE_ACTION_ORDER_REBOOT = 1 << 10, /* plan one after the grace period, whatever the policy says */
+        ENGINE_ACTION_REBOOT = 1 << 11,       /* ask the system to reboot */
+        ENGINE_ACTION_ANSWER = 1 << 12,       /* the operation's caller gets the result */
 } EngineAction;
+
+/* What counts beside the state. */
+typedef struct EngineFacts {
+        bool is_waiting; /* a release other than the running one is ready for the next boot (read from the
+                            disk, not remembered): decides between idle and ready when an operation ends */
+        bool is_planned; /* a reboot is planned: there is something to cancel when nothing is under way */
+} EngineFacts;
 
 typedef struct EngineStep {
         EngineState state; /* the next one */
         unsigned actions;  /* EngineAction bits */
 } EngineStep;
 
-/* What happens on an event. `is_waiting`: a release other than the running one is ready for the next boot
- * (read from the disk, not remembered); it decides between idle and ready when an operation ends. An
- * event that a state does not know changes nothing. */
-EngineStep engine_step(EngineState state, EngineEvent event, bool is_waiting);
+/* What happens on an event, and the only place that says so. An event that a state does not know changes
+ * nothing. */
+EngineStep engine_step(EngineState state, EngineEvent event, EngineFacts facts);
 
-/* Whether an operation is under way, so that another one is refused as busy. */
+/* Whether an operation is under way, or the machine goes down: what the table refuses as busy. */
 bool engine_is_busy(EngineState state);
 
 /* Stable names for people, --json and D-Bus: "idle", "checking", "preparing", "downloading", "verifying",

@@ -121,7 +121,7 @@ void updater_job_ended(Updater *updater, Job *job)
         bool is_ready_again = job->kind == JOB_INSTALL && job->check.plan &&
                               job->check.plan->verdict == PLAN_ALREADY_READY;
         if (job->is_reboot_wanted && (job->result >= 0 || is_ready_again))
-                updater_plan_reboot(updater, true);
+                (void)updater_step(updater, ENGINE_EVENT_ORDER, NULL);
         if (job->done)
                 job->done(job->done_data, job->result, job->result < 0 ? &job->error : NULL,
                                 job->check.plan);

@@ -67,5 +67,5 @@ void updater_notice_boot(Updater *updater)
         if (updater_waits_by_plan(&updater->status.host))
                 (void)updater_step(updater, ENGINE_EVENT_READY, NULL);
         else if (updater->status.host.is_waiting)
-                updater->status.state = ENGINE_READY;
+                (void)updater_step(updater, ENGINE_EVENT_LEFT, NULL);
 }

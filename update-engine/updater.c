@@ -68,8 +68,8 @@ void updater_set_facts(Updater *updater, const HostFacts *read)
                 updater_touch(updater);
         updater->status.host = facts;
         updater->status.is_trial = plan_is_trial(updater->state, &facts);
-        if (updater->status.state == ENGINE_READY && !facts.is_waiting)
-                (void)updater_step(updater, ENGINE_EVENT_DONE, NULL);
+        if (!facts.is_waiting)
+                (void)updater_step(updater, ENGINE_EVENT_GONE, NULL);
         if (running->has_entry && !running->is_counted &&
                         strcmp(updater->state->last_blessed, running->version) != 0) {
                 (void)snprintf(updater->state->last_blessed, sizeof(updater->state->last_blessed), "%s",
@@ -103,15 +103,24 @@ static int go_down(Updater *updater)
         return r;
 }
 
+static int refuse(EngineState state, unsigned actions, Error *error)
+{
+        if (actions & ENGINE_ACTION_REFUSE_IDLE)
+                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY, "there is nothing to cancel");
+        if (state == ENGINE_REBOOTING)
+                return error_set(error, ERROR_BUSY, EBUSY,
+                                "the machine is going down; try again when it is back");
+        return error_set(error, ERROR_BUSY, EBUSY, "the engine is %s; try again later, or `bascule cancel`",
+                        engine_state_name(state));
+}
+
 int updater_step(Updater *updater, EngineEvent event, Error *error)
 {
-        EngineStep step = engine_step(updater->status.state, event, updater->status.host.is_waiting);
-        if (step.actions & ENGINE_ACTION_REFUSE_BUSY)
-                return error_set(error, ERROR_BUSY, EBUSY,
-                                "the engine is %s; try again later, or `bascule cancel`",
-                                engine_state_name(updater->status.state));
-        if (step.actions & ENGINE_ACTION_REFUSE_IDLE)
-                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY, "there is nothing to cancel");
+        const EngineFacts facts = { .is_waiting = updater->status.host.is_waiting,
+                .is_planned = updater->status.is_reboot_planned };
+        EngineStep step = engine_step(updater->status.state, event, facts);
+        if (step.actions & (ENGINE_ACTION_REFUSE_BUSY | ENGINE_ACTION_REFUSE_IDLE))
+                return refuse(updater->status.state, step.actions, error);
         if (step.state != updater->status.state)
                 updater_touch(updater);
         updater->status.state = step.state;
@@ -125,6 +134,8 @@ int updater_step(Updater *updater, EngineEvent event, Error *error)
                 updater_plan_reboot(updater, false);
         if (step.actions & ENGINE_ACTION_RESUME_REBOOT)
                 updater_resume_reboot(updater);
+        if (step.actions & ENGINE_ACTION_ORDER_REBOOT)
+                updater_plan_reboot(updater, true);
         if (step.actions & ENGINE_ACTION_REBOOT)
                 return go_down(updater);
         return 0;
@@ -309,12 +320,7 @@ int updater_timer(Updater *updater, UpdaterDone done, void *data, Error *error)
 
 int updater_cancel(Updater *updater, Error *error)
 {
-        if (engine_is_busy(updater->status.state))
-                return updater_step(updater, ENGINE_EVENT_CANCEL, error);
-        if (!updater->status.is_reboot_planned)
-                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY, "there is nothing to cancel");
-        updater_drop_reboot(updater);
-        return 0;
+        return updater_step(updater, ENGINE_EVENT_CANCEL, error);
 }
 
 int updater_bless(Updater *updater, Error *error)
@@ -323,10 +329,9 @@ int updater_bless(Updater *updater, Error *error)
         _cleanup_(esp_closep) Esp *esp = NULL;
         const Host *host = updater->host;
 
-        if (engine_is_busy(updater->status.state))
-                return error_set(error, ERROR_BUSY, EBUSY, "the engine is %s; try again later",
-                                engine_state_name(updater->status.state));
-        int r = updater_refresh(updater, error);
+        int r = updater_step(updater, ENGINE_EVENT_BLESS, error);
+        if (r >= 0)
+                r = updater_refresh(updater, error);
         if (r < 0)
                 return r;
         if (!updater->status.host.running.is_counted)
@@ -379,10 +384,5 @@ int updater_ledger_clear(Updater *updater, const char *version, Error *error)
 
 int updater_reboot(Updater *updater, bool now, Error *error)
 {
-        if (updater->status.state == ENGINE_REBOOTING)
-                return error_set(error, ERROR_BUSY, EBUSY, "the machine is going down already");
-        if (now)
-                return updater_step(updater, ENGINE_EVENT_REBOOT, error);
-        updater_plan_reboot(updater, true);
-        return 0;
+        return updater_step(updater, now ? ENGINE_EVENT_REBOOT : ENGINE_EVENT_ORDER, error);
 }
