@@ -216,7 +216,13 @@ static int make_disk(Build *build, const char *path, Error *error)
         _cleanup_free_ char *log_path = NULL;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
-        RawDiskParts parts = { .recipe = build->recipe,
+        const Recipe *recipe = build->recipe;
+        RawDiskParts parts = { .image_id = recipe->image_id,
+                .version = recipe->version,
+                .architecture = recipe->architecture,
+                .esp_size_bytes = recipe->esp_size_bytes,
+                .slot_size_bytes = recipe->slot_size_bytes,
+                .var_size_bytes = recipe->var_size_bytes,
                 .root_path = root,
                 .verity_path = verity,
                 .uki_path = uki,

@@ -41,11 +41,11 @@ void raw_disk_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE]
 /* Slot A is named by its root hash, as the Discoverable Partitions Specification asks. */
 static void make_layout(const RawDiskParts *parts, DiskLayout *ret)
 {
-        *ret = (DiskLayout){ .architecture = parts->recipe->architecture,
+        *ret = (DiskLayout){ .architecture = parts->architecture,
                 .sector_size_bytes = 512,
-                .esp_size_bytes = parts->recipe->esp_size_bytes,
-                .slot_size_bytes = parts->recipe->slot_size_bytes,
-                .var_size_bytes = parts->recipe->var_size_bytes };
+                .esp_size_bytes = parts->esp_size_bytes,
+                .slot_size_bytes = parts->slot_size_bytes,
+                .var_size_bytes = parts->var_size_bytes };
 
         raw_disk_uuid("disk", parts->root_hash, ret->disk_uuid);
         for (unsigned role = 0; role < PARTITION_ROLE_MAX; role++)
@@ -61,17 +61,16 @@ uint64_t raw_disk_esp_needs(uint64_t uki_size_bytes)
 
 int raw_disk_check(const RawDiskParts *parts, Error *error)
 {
-        const Recipe *recipe = parts->recipe;
         uint64_t needed = raw_disk_esp_needs(parts->uki_size_bytes);
         char have[SIZE_TEXT_MAX], want[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX];
 
-        if (needed <= recipe->esp_size_bytes)
+        if (needed <= parts->esp_size_bytes)
                 return 0;
         return error_set(error, ERROR_NO_SPACE, ENOSPC,
                         "the ESP is too small by %s: EspSize= is %s, and two kernel images with the boot "
                         "loader need %s",
-                        size_format(needed - recipe->esp_size_bytes, missing),
-                        size_format(recipe->esp_size_bytes, have), size_format(needed, want));
+                        size_format(needed - parts->esp_size_bytes, missing),
+                        size_format(parts->esp_size_bytes, have), size_format(needed, want));
 }
 
 static int write_error(const char *path, int r, Error *error)
@@ -150,8 +149,8 @@ static int add_entry(const RawDiskParts *parts, const char *esp, int fd, const P
         char name[256];
         int r;
 
-        (void)snprintf(entry.image_id, sizeof(entry.image_id), "%s", parts->recipe->image_id);
-        (void)snprintf(entry.version, sizeof(entry.version), "%s", parts->recipe->version);
+        (void)snprintf(entry.image_id, sizeof(entry.image_id), "%s", parts->image_id);
+        (void)snprintf(entry.version, sizeof(entry.version), "%s", parts->version);
         r = boot_entry_format_name(&entry, name);
         if (r < 0)
                 return error_set(error, ERROR_CONFIG, -r,
@@ -201,7 +200,7 @@ static int make_esp(
         raw_disk_uuid("esp-serial", parts->root_hash, uuid);
         (void)snprintf(serial, sizeof(serial), "%02x%02x%02x%02x", uuid[0], uuid[1], uuid[2], uuid[3]);
         (void)snprintf(time_setting, sizeof(time_setting), "SOURCE_DATE_EPOCH=%lld", (long long)epoch);
-        r = make_empty(esp, parts->recipe->esp_size_bytes, &fd, error);
+        r = make_empty(esp, parts->esp_size_bytes, &fd, error);
         if (r >= 0)
                 r = process_check((const char *const[]){ "mkfs.vfat", "--invariant", "-F", "32", "-S", "512",
                                                   "-n", "ESP", "-i", serial, esp, NULL },
@@ -238,7 +237,7 @@ static int make_var(
                         (long long)MAX_OF(parts->epoch, (int64_t)1));
         r = write_text(conf, MKE2FS_CONF, error);
         if (r >= 0)
-                r = make_empty(var, parts->recipe->var_size_bytes, &fd, error);
+                r = make_empty(var, parts->var_size_bytes, &fd, error);
         return r < 0 ? r
                      : process_check((const char *const[]){ "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096",
                                                      "-m", "1", "-L", "var", "-U", uuid_text, "-E", extended,

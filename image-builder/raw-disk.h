@@ -5,11 +5,14 @@
  * the counted boot entry of the release on the ESP, and an empty ext4 for /var (partition-tools/layout.h).
  * Made with user-space tools only: no loop device, mount or root is needed. Same parts, same bytes. */
 
-#include "recipe.h"
+#include "error.h"
 #include "sha256.h"
 
+#include <stdint.h>
+
 typedef struct RawDiskParts {
-        const Recipe *recipe; /* sizes and names */
+        const char *image_id, *version, *architecture;            /* as the recipe names them */
+        uint64_t esp_size_bytes, slot_size_bytes, var_size_bytes; /* of the partitions */
         const char *root_path, *verity_path, *uki_path, *boot_loader_path;
         const char *enroll_folder; /* with keys that firmware in setup mode enrols (secure-boot-keys.h); NULL
                                     */
@@ -21,7 +24,7 @@ typedef struct RawDiskParts {
 /* What an ESP must hold while a host updates: two kernel images of this size, and the boot loader. */
 uint64_t raw_disk_esp_needs(uint64_t uki_size_bytes);
 
-/* Refuses parts that do not fit the recipe's partitions: ERROR_NO_SPACE says by how much. */
+/* Refuses parts that do not fit their partitions: ERROR_NO_SPACE says by how much. */
 int raw_disk_check(const RawDiskParts *parts, Error *error);
 
 /* Makes the file `path`, which must not exist; `scratch` is an existing folder for the time being. */

@@ -297,8 +297,7 @@ TEST(an_unknown_module_gets_a_suggestion)
 
 TEST(an_esp_that_is_too_small_says_by_how_much)
 {
-        Recipe recipe = { .esp_size_bytes = 64 * MIB };
-        RawDiskParts parts = { .recipe = &recipe, .uki_size_bytes = 30 * MIB };
+        RawDiskParts parts = { .esp_size_bytes = 64 * MIB, .uki_size_bytes = 30 * MIB };
         Error error = { 0 };
 
         CHECK_OK(raw_disk_check(&parts, &error));
