@@ -106,15 +106,20 @@ static bool is_open(const char *address)
                strncmp(address, "::1", 4) != 0;
 }
 
-static bool is_server(const char *command)
+/* The name of the program that a command runs. */
+static void name_of(const char *command, char ret[static VALUE_MAX])
 {
         char program[VALUE_MAX];
-        const char *name;
+        const char *slash;
 
         (void)snprintf(program, sizeof(program), "%s", command + strspn(command, "-@:+!"));
         program[strcspn(program, " \t")] = 0;
-        name = strrchr(program, '/');
-        name = name ? name + 1 : program;
+        slash = strrchr(program, '/');
+        (void)snprintf(ret, VALUE_MAX, "%s", slash ? slash + 1 : program);
+}
+
+static bool is_server(const char *name)
+{
         for (size_t i = 0; i < ELEMENTS(servers); i++)
                 if (strcmp(name, servers[i]) == 0)
                         return true;
@@ -153,13 +158,19 @@ static int check_unit(Tree *tree, const char *unit, const Ports *ports, Error *e
         r = take_file(tree, &sight, file);
         if (r >= 0)
                 r = take_dropins(tree, &sight, unit);
-        for (char **value = sight.values; r >= 0 && value && *value; value++)
-                if (sight.is_socket ? is_open(*value) : is_server(*value))
+        for (char **value = sight.values; r >= 0 && value && *value; value++) {
+                char name[VALUE_MAX];
+
+                name_of(*value, name);
+                if (!sight.is_socket && strcmp(name, "systemd-resolved") == 0)
+                        r = hygiene_check_resolver(tree, unit, error);
+                else if (sight.is_socket ? is_open(*value) : is_server(name))
                         r = error_set(error, ERROR_REFUSED, EPERM,
                                         "%s is enabled and listens on the network (%s%.100s): disable or "
                                         "mask it, "
                                         "or name it in the recipe: Listen=%s",
                                         unit, sight.is_socket ? "" : "it runs ", *value, unit);
+        }
         strv_free(sight.values);
         return r == -ENOMEM ? error_oom(error) : r;
 }

@@ -25,3 +25,5 @@ int hygiene_check_apt(Tree *tree, Error *error);
  * `allowed`: socket units with an address that is neither a path nor of this host alone, and services whose
  * program is a well-known server. (hygiene-ports.c) */
 int hygiene_check_ports(Tree *tree, char *const *allowed, Error *error);
+/* hygiene-resolver.c: that systemd-resolved, which this unit runs, keeps the port of LLMNR closed. */
+int hygiene_check_resolver(Tree *tree, const char *unit, Error *error);

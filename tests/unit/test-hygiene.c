@@ -211,4 +211,54 @@ TEST(services_that_are_known_to_listen_must_be_named)
         CHECK(!is_refused(other, nothing));
 }
 
+TEST(the_resolver_must_not_answer_its_neighbours)
+{
+        static const struct {
+                const char *etc, *of_etc, *of_usr; /* resolved.conf, z.conf in /etc, m.conf in /usr */
+                bool is_open;
+        } cases[] = {
+                { NULL, NULL, NULL, true },
+                { "[Resolve]\n#LLMNR=no\n", NULL, NULL, true },
+                { "[Resolve]\nLLMNR=resolve\n", NULL, NULL, true },
+                { "LLMNR=no\n", NULL, NULL, true },
+                { "[Other]\nLLMNR=no\n", NULL, NULL, true },
+                { "[Resolve]\nLLMNR=no\nLLMNR=yes\n", NULL, NULL, true },
+                { "[Resolve]\nLLMNR=no\nLLMNR=\n", NULL, NULL, true },
+                { "[Resolve]\nLLMNRX=no\nMulticastDNS=no\n", NULL, NULL, true },
+                { "[Resolve]\n LLMNR = No \r\n", NULL, NULL, false },
+                { "[Resolve]\nLLMNR=yes\n", NULL, "[Resolve]\nLLMNR=false\n", false },
+                { "[Resolve]\nLLMNR=no\n", NULL, "[Resolve]\nLLMNR=yes\n", true },
+                { NULL, "[Resolve]\nLLMNR=0\n", "[Resolve]\nLLMNR=yes\n", false },
+                { NULL, "[Resolve]\nLLMNR=yes\n", "[Resolve]\nLLMNR=no\n", true },
+        };
+        char *allowed[] = { (char *)"systemd-resolved", NULL };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                _cleanup_tree_ Tree *tree = with_unit("systemd-resolved.service",
+                                "[Service]\nExecStart=!!/lib/systemd/systemd-resolved\n");
+
+                if (cases[i].etc)
+                        put(tree, "etc/systemd/resolved.conf", cases[i].etc, 0644);
+                if (cases[i].of_etc)
+                        put(tree, "etc/systemd/resolved.conf.d/z.conf", cases[i].of_etc, 0644);
+                if (cases[i].of_usr)
+                        put(tree, "usr/lib/systemd/resolved.conf.d/m.conf", cases[i].of_usr, 0644);
+                if (is_refused(tree, nothing) != cases[i].is_open || is_refused(tree, allowed))
+                        TEST_FAIL("case %zu", i);
+        }
+}
+
+TEST(a_setting_of_the_resolver_that_is_masked_does_not_count)
+{
+        _cleanup_tree_ Tree *tree = with_unit(
+                        "systemd-resolved.service", "[Service]\nExecStart=/lib/systemd/systemd-resolved\n");
+
+        put(tree, "usr/lib/systemd/resolved.conf.d/no-llmnr.conf", "[Resolve]\nLLMNR=no\n", 0644);
+        put(tree, "usr/lib/systemd/resolved.conf.d/zz.txt", "[Resolve]\nLLMNR=yes\n", 0644);
+        CHECK(!is_refused(tree, nothing));
+        CHECK_OK(tree_make_symlink(
+                        tree, "etc/systemd/resolved.conf.d/no-llmnr.conf", "/dev/null", NULL, NULL));
+        CHECK(is_refused(tree, nothing));
+}
+
 TEST_MAIN
