@@ -11,6 +11,7 @@
 
 #define INCLUDE_DEPTH_MAX 8
 #define BASE_LIMIT_DEFAULT (8 * GIB)
+#define SETTING_PLACE "--set" /* without a '/': paths are relative to the current folder */
 
 static void file_done(RecipeFile *file)
 {
@@ -131,11 +132,30 @@ static int read_dropins(Recipe *recipe, Error *error)
         return ini_parse_dropins((const char *const[]){ folder, NULL }, recipe_keys, recipe, error);
 }
 
+/* There is no line to look at: the setting itself is named instead of the place, and without a suggestion of
+ * what was meant, where to read what there is. */
+static int explain_setting(const char *setting, int r, const Error *cause, Error *error)
+{
+        const char *reason = cause->message;
+        bool is_unknown;
+
+        if (strncmp(reason, SETTING_PLACE ":", strlen(SETTING_PLACE ":")) == 0) {
+                reason += strlen(SETTING_PLACE ":");
+                reason += strspn(reason, "0123456789");
+                reason += strspn(reason, ": ");
+        }
+        is_unknown = strncmp(reason, "unknown ", 8) == 0 && !strstr(reason, "did you mean");
+        return error_set(error, cause->code, -r, "--set %.200s: %s%s", setting, reason,
+                        is_unknown ? "; bascule-recipe(5) lists what there is" : "");
+}
+
 /* Section.Key=VALUE, as if it stood in a file. */
 static int apply_setting(Recipe *recipe, const char *setting, Error *error)
 {
         _cleanup_free_ char *text = NULL;
         const char *dot = strchr(setting, '.'), *equals = strchr(setting, '=');
+        Error cause = { 0 };
+        int r;
 
         if (!dot || !equals || dot > equals || strchr(setting, '\n'))
                 return error_set(error, ERROR_USAGE, EINVAL,
@@ -145,7 +165,8 @@ static int apply_setting(Recipe *recipe, const char *setting, Error *error)
         text = string_format("[%.*s]\n%s\n", (int)(dot - setting), setting, dot + 1);
         if (!text)
                 return error_oom(error);
-        return ini_parse("--set", text, strlen(text), recipe_keys, recipe, error);
+        r = ini_parse(SETTING_PLACE, text, strlen(text), recipe_keys, recipe, &cause);
+        return r < 0 ? explain_setting(setting, r, &cause, error) : 0;
 }
 
 static int load_into(Recipe *recipe, const char *path, const RecipeOptions *options, Error *error)

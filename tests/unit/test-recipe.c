@@ -153,6 +153,48 @@ TEST(a_recipe_that_includes_itself_is_refused)
         CHECK_REFUSED(LEAST "[Recipe]\nInclude=r.conf\n", "include itself?");
 }
 
+/* What is said of a second setting. */
+static const char *said_of(const char *setting)
+{
+        static Error error;
+        char good[] = "Image.Hostname=set", *bad = strdup(setting), *settings[] = { good, bad, NULL };
+        _cleanup_recipe_ Recipe *recipe = NULL;
+        int r;
+
+        error = (Error){ 0 };
+        put("r.conf", LEAST);
+        r = recipe_load(in_folder("r.conf"), &(RecipeOptions){ .settings = settings }, &recipe, &error);
+        free(bad);
+        return r < 0 ? error.message : "";
+}
+
+TEST(a_setting_with_a_mistake_is_named)
+{
+        static const char *const cases[][2] = {
+                { "Kernel.ComandLine=quiet",
+                                "--set Kernel.ComandLine=quiet: unknown key \"ComandLine\", did you "
+                                "mean \"CommandLine\"?" },
+                { "Kernl.CommandLine=quiet",
+                                "--set Kernl.CommandLine=quiet: unknown section \"Kernl\", did you "
+                                "mean \"Kernel\"?" },
+                { "Nothing.Like=it", "--set Nothing.Like=it: unknown section \"Nothing\"; bascule-recipe(5) "
+                                     "lists "
+                                     "what there is" },
+                { "Image.Xyzzyplugh=1",
+                                "--set Image.Xyzzyplugh=1: unknown key \"Xyzzyplugh\"; bascule-recipe(5) "
+                                "lists what there is" },
+                { "Content.File=no/such/file:/x",
+                                "--set Content.File=no/such/file:/x: File=: cannot find ./no/such/"
+                                "file: No such file or directory" },
+                { "Kernel", "--set takes Section.Key=VALUE, such as Kernel.CommandLine=quiet, not "
+                            "\"Kernel\"" },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++)
+                CHECK_STR(said_of(cases[i][0]), cases[i][1]);
+        CHECK(strncmp(said_of("Disk.SlotSize=much"), "--set Disk.SlotSize=much: SlotSize=: ", 37) == 0);
+}
+
 TEST(includes_dropins_and_settings_come_in_this_order)
 {
         _cleanup_recipe_ Recipe *recipe = NULL;
