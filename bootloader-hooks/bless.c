@@ -6,10 +6,10 @@
 
 #include "booted.h"
 #include "file.h"
+#include "give-up.h"
 #include "ini.h"
 #include "log.h"
 #include "options.h"
-#include "trial.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -80,10 +80,9 @@ static uint64_t uptime_seconds(void)
 static int wait_for_word(const Arguments *arguments, const Booted *booted, uint64_t seconds, Error *error)
 {
         _cleanup_free_ char *path = path_join(arguments->runtime_folder, TRIAL_CONFIRM_FILE);
-        TrialFailure failure = { .time_seconds = 0 };
+        const GiveUp options = { arguments->state_folder, arguments->esp_folder, arguments->no_reboot };
         uint64_t start = uptime_seconds();
-        Error problem = { 0 };
-        bool has_way_out;
+        char reason[64];
 
         if (!path)
                 return error_oom(error);
@@ -97,21 +96,9 @@ static int wait_for_word(const Arguments *arguments, const Booted *booted, uint6
                 log_notice("release %s was confirmed", booted->version);
                 return 0;
         }
-        failure.time_seconds = (uint64_t)time(NULL);
-        memcpy(failure.version, booted->version, sizeof(failure.version));
-        (void)snprintf(failure.reason, sizeof(failure.reason),
-                        "Nobody confirmed the release within %" PRIu64 " s.", seconds);
-        has_way_out = trial_booted_has_way_out(booted, arguments->esp_folder, &problem);
-        if (error_is_set(&problem))
-                log_warning("%s", problem.message);
-        if (has_way_out)
-                log_error("release %s is given up: %s", booted->version, failure.reason);
-        else
-                log_error("nothing but release %s can be booted: it stays up, and on trial. %s",
-                                booted->version, failure.reason);
-        if (has_way_out && !arguments->no_reboot)
-                trial_give_up(arguments->state_folder, &failure);
-        return trial_failure_write(arguments->state_folder, &failure, error);
+        (void)snprintf(reason, sizeof(reason), "Nobody confirmed the release within %" PRIu64 " s.",
+                        seconds);
+        return give_up(&options, booted, reason, error);
 }
 
 static int run(const Arguments *arguments, Error *error)

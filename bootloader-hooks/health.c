@@ -5,16 +5,15 @@
 
 #include "booted.h"
 #include "file.h"
+#include "give-up.h"
 #include "health-checks.h"
 #include "json.h"
 #include "log.h"
 #include "options.h"
 #include "strv.h"
-#include "trial.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #define REPORT_NAME "health.json"
 #define TIMEOUT_DEFAULT 120
@@ -34,30 +33,12 @@ static void arguments_done(Arguments *arguments)
         arguments->folders = strv_free(arguments->folders);
 }
 
-/* On trial: note and reboot, or with --no-reboot only note. Otherwise there is nothing that could be given
- * up. */
-static int give_up(const Arguments *arguments, const Booted *booted, const char *reason, Error *error)
+/* When it is not on trial there is nothing that could be given up. */
+static int end_trial(const Arguments *arguments, const Booted *booted, const char *reason, Error *error)
 {
-        TrialFailure failure = { .time_seconds = (uint64_t)time(NULL) };
-        Error problem = { 0 };
-        bool has_way_out;
+        const GiveUp options = { arguments->state_folder, arguments->esp_folder, arguments->no_reboot };
 
-        if (!trial_is_running(arguments->runtime_folder))
-                return 0;
-        memcpy(failure.version, booted->version, sizeof(failure.version));
-        (void)snprintf(failure.reason, sizeof(failure.reason), "%s", reason);
-        has_way_out = trial_booted_has_way_out(booted, arguments->esp_folder, &problem);
-        if (error_is_set(&problem))
-                log_warning("%s", problem.message);
-        if (!has_way_out) {
-                log_error("release %s is not healthy, but nothing else can be booted: it stays up. %s",
-                                booted->version, reason);
-                return trial_failure_write(arguments->state_folder, &failure, error);
-        }
-        log_error("release %s is given up: %s", booted->version, reason);
-        if (!arguments->no_reboot)
-                trial_give_up(arguments->state_folder, &failure);
-        return trial_failure_write(arguments->state_folder, &failure, error);
+        return trial_is_running(arguments->runtime_folder) ? give_up(&options, booted, reason, error) : 0;
 }
 
 static int write_report(const Arguments *arguments, const HealthReport *report, const Booted *booted,
@@ -107,7 +88,7 @@ static int check_health(const Arguments *arguments, const Booted *booted, Error 
         if (r < 0 || report.is_healthy)
                 return r;
         health_reason(&report, reason, sizeof(reason));
-        r = give_up(arguments, booted, reason, error);
+        r = end_trial(arguments, booted, reason, error);
         return r < 0 ? r : error_set(error, ERROR_FAILED, EIO, "this host is not healthy: %s", reason);
 }
 
@@ -127,11 +108,11 @@ static int run(const Arguments *arguments, Error *error)
         if (r < 0)
                 return r;
         if (arguments->give_up)
-                return give_up(arguments, &booted, arguments->give_up, error);
+                return end_trial(arguments, &booted, arguments->give_up, error);
         if (arguments->deadline)
                 return waits_for_word(arguments)
                                        ? 0
-                                       : give_up(arguments, &booted,
+                                       : end_trial(arguments, &booted,
                                                          "The boot did not come to a good end in time.",
                                                          error);
         return check_health(arguments, &booted, error);

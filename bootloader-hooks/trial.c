@@ -150,15 +150,6 @@ bool trial_has_way_out(const BootBackend *backend, int esp, const char *image_id
         return false;
 }
 
-bool trial_booted_has_way_out(const Booted *booted, const char *esp_folder, Error *error)
-{
-        _cleanup_(esp_closep) Esp *esp = NULL;
-
-        if (trial_open_esp(booted, esp_folder, false, &esp, error) < 0)
-                return true;
-        return trial_has_way_out(boot_backend_detect(), esp_fd(esp), booted->image_id);
-}
-
 void trial_give_up(const char *state_folder, const TrialFailure *failure)
 {
         (void)trial_failure_write(state_folder, failure, NULL);

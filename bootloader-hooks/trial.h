@@ -44,9 +44,6 @@ int trial_open_esp(const Booted *booted, const char *esp_folder, bool is_writabl
  * that the loader would take. If not, a host that is up, however ill, is of more use than one that reboots
  * for ever. */
 bool trial_has_way_out(const BootBackend *backend, int esp_fd, const char *image_id);
-/* The same of the disk that was booted, or of `esp_folder` as above. True, with an Error that says why it is
- * not known, when the ESP cannot be read. */
-bool trial_booted_has_way_out(const Booted *booted, const char *esp_folder, Error *error);
 
 /* Notes the failure if it can, and reboots: first by asking systemd, which ends services in order but waits
  * for none, then by itself. Does not return. */

@@ -72,7 +72,14 @@ ok "on trial it is noted and the release given up" "[ $? = 1 ]" "grep -q 'is giv
 start host_2+0-3.efi host_1+0-3.efi
 touch ill
 run_health
-ok "with nothing else to boot the host stays up" "[ $? = 1 ]" "grep -q 'stays up' log" "[ -e state/trial-failure.json ]"
+ok "with nothing else to boot the host stays up" "[ $? = 1 ]" "grep -q 'nothing but release 2 can be booted' log" \
+        "grep -q 'out of order' state/trial-failure.json"
+
+start host_2+0-3.efi host_1+0-3.efi
+touch ill
+rm -r esp
+run_health
+ok "where that cannot be seen, the release is given up" "[ $? = 1 ]" "grep -q 'is given up' log" "[ -e state/trial-failure.json ]"
 
 start host_2+2-1.efi host_1.efi
 run_health --deadline
