@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stands in for polkit on a test's own bus: authorizes the actions that its arguments name, for anyone, and
- * refuses all others. Says "ready" when it has the name, and each question on standard output. */
+ * refuses all others; with the argument "silent" it never answers, as where nobody types the password. Says
+ * "ready" when it has the name, and each question on standard output. */
 #include "bus-connect.h"
 #include "macro.h"
 
@@ -13,7 +14,7 @@ static int check_authorization(sd_bus_message *call, void *data, sd_bus_error *e
 {
         const char *kind, *key, *sender, *action, *cancel_id;
         unsigned flags;
-        bool is_allowed = false;
+        bool is_allowed = false, is_silent = false;
         int r = sd_bus_message_read(call, "(sa{sv})", &kind, 1, &key, "s", &sender);
 
         if (r >= 0)
@@ -24,10 +25,14 @@ static int check_authorization(sd_bus_message *call, void *data, sd_bus_error *e
                 r = sd_bus_message_read(call, "us", &flags, &cancel_id);
         if (r < 0)
                 return r;
-        for (char **name = allowed; *name; name++)
+        for (char **name = allowed; *name; name++) {
                 is_allowed = is_allowed || strcmp(*name, action) == 0;
-        printf("%s %s %s %u %s\n", kind, key, action, flags, is_allowed ? "yes" : "no");
+                is_silent = is_silent || strcmp(*name, "silent") == 0;
+        }
+        printf("%s %s %s %u %s\n", kind, key, action, flags, is_silent ? "-" : is_allowed ? "yes" : "no");
         (void)fflush(stdout);
+        if (is_silent)
+                return 1;
         return sd_bus_reply_method_return(call, "(bba{ss})", is_allowed, !is_allowed, 0);
 }
 

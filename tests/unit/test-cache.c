@@ -272,39 +272,4 @@ TEST(what_was_used_longest_ago_goes_first)
         CHECK_OK(tree_remove(AT_FDCWD, place));
 }
 
-/* Somebody waits for a lock that goes away with its entry. */
-TEST(an_entry_that_is_removed_under_a_waiting_build_is_made_anew)
-{
-        _cleanup_(cache_closep) Cache *cache = open_cache();
-        _cleanup_cache_key_ CacheKey key = { 0 };
-        CacheEntry first = CACHE_ENTRY_NONE, second = CACHE_ENTRY_NONE;
-        _cleanup_free_ char *lock = NULL;
-        int status;
-        pid_t child;
-
-        make_key(&key, "swept");
-        CHECK_OK(cache_acquire(cache, "step", &key, &first, NULL));
-        lock = string_format("%s.lock", first.path);
-        CHECK(lock);
-        child = fork();
-        if (child == 0) {
-                Cache *own = open_cache();
-                int r;
-
-                first.lock_fd = fd_close(first.lock_fd); /* the parent's hold, which a fork shares */
-                r = cache_acquire(own, "step", &key, &second, NULL);
-
-                _exit(r >= 0 && !second.is_present && access(second.partial, F_OK) == 0 &&
-                                                                access(lock, F_OK) == 0
-                                                ? 0
-                                                : 1);
-        }
-        CHECK(child > 0);
-        (void)usleep(100000);
-        CHECK_EQ(unlink(lock), 0);
-        cache_entry_done(&first);
-        CHECK_EQ(waitpid(child, &status, 0), child);
-        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 TEST_MAIN

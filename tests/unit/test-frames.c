@@ -4,7 +4,22 @@
 #include "test.h"
 #include "transfer-frames.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
+
+/* This program's own: nothing ever becomes ready, and that is known at once. Who would wait for ever is let
+ * go on by emptying the other end. */
+static int polled_ms, other_end = -1;
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+        char bytes[4096];
+        polled_ms = timeout_ms;
+        while (timeout_ms < 0 && recv(other_end, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+                continue;
+        return timeout_ms < 0 ? (int)count : 0;
+}
 
 TEST(carries_fields)
 {
@@ -35,6 +50,21 @@ TEST(carries_fields)
         CHECK_EQ(frame.type, FRAME_REFRESHED);
         (void)close(pair[0]);
         CHECK_EQ(frame_receive(&reader, pair[1], &frame), -EPIPE);
+        (void)close(pair[1]);
+}
+
+/* A role that was taken over, or stands still, does not read. */
+TEST(a_socket_that_nobody_reads_is_given_up)
+{
+        _cleanup_buffer_ Buffer body = BUFFER_WITH_CAP(FRAME_BODY_MAX);
+        int pair[2];
+        CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+        CHECK_OK(fcntl(pair[0], F_SETFL, O_NONBLOCK));
+        other_end = pair[1];
+        CHECK_OK(buffer_append_zeros(&body, FRAME_BODY_MAX));
+        CHECK_EQ(frame_send(pair[0], FRAME_METADATA, &body), -ETIMEDOUT);
+        CHECK(polled_ms > 0 && polled_ms <= 60000);
+        (void)close(pair[0]);
         (void)close(pair[1]);
 }
 
