@@ -3,8 +3,8 @@
 
 #include "disk-format.h"
 #include "erofs-writer.h"
-#include "file.h"
 #include "hex.h"
+#include "own-folder.h"
 #include "recipe.h"
 #include "tar.h"
 #include "test.h"
@@ -14,28 +14,6 @@
 #include <string.h>
 
 #define DISK_SIZE (UINT64_C(80) * MIB)
-
-static char folder[] = "/tmp/bascule-formats-XXXXXX";
-
-static void remove_folder(void)
-{
-        (void)tree_remove(AT_FDCWD, folder);
-}
-
-static const char *in_folder(const char *name)
-{
-        static char path[4][256];
-        static unsigned next;
-        char *ret = path[next++ % ELEMENTS(path)];
-
-        if (folder[sizeof(folder) - 2] == 'X') {
-                if (!mkdtemp(folder))
-                        abort();
-                (void)atexit(remove_folder);
-        }
-        (void)snprintf(ret, sizeof(path[0]), "%s/%s", folder, name);
-        return ret;
-}
 
 /* A sparse disk with something at both ends, across borders of blocks, and with zeros that are no hole. */
 static DiskSource open_disk(void)
@@ -116,7 +94,7 @@ static bool has_tool(const char *name)
 /* Runs it in the folder. */
 static int judge(const char *command)
 {
-        _cleanup_free_ char *text = string_format("cd %s && { %s; } >log 2>&1", folder, command);
+        _cleanup_free_ char *text = string_format("cd %s && { %s; } >log 2>&1", in_folder(""), command);
 
         return text ? system(text) : -1;
 }
