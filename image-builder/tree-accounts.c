@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define SHADOW_GROUP 42
+
 int account_file_read(Tree *tree, AccountFile *file, Error *error)
 {
         _cleanup_free_ char *text = NULL;
@@ -112,4 +114,50 @@ bool account_has_number(const AccountFile *file, unsigned index, uint32_t number
                         return true;
         }
         return false;
+}
+
+/* ---- the four files ---- */
+
+void accounts_done(Accounts *accounts)
+{
+        buffer_done(&accounts->passwd.text);
+        buffer_done(&accounts->group.text);
+        buffer_done(&accounts->shadow.text);
+        buffer_done(&accounts->gshadow.text);
+}
+
+int accounts_read(Tree *tree, Accounts *ret, Error *error)
+{
+        *ret = (Accounts){ .tree = tree,
+                .passwd = { .path = "etc/passwd", .mode = 0644 },
+                .group = { .path = "etc/group", .mode = 0644 },
+                .shadow = { .path = "etc/shadow", .mode = 0640 },
+                .gshadow = { .path = "etc/gshadow", .mode = 0640 } };
+        int r = account_file_read(tree, &ret->passwd, error);
+        if (r >= 0)
+                r = account_file_read(tree, &ret->group, error);
+        if (r >= 0)
+                r = account_file_read(tree, &ret->shadow, error);
+        return r < 0 ? r : account_file_read(tree, &ret->gshadow, error);
+}
+
+static int write_shadow(Accounts *accounts, const AccountFile *file, Error *error)
+{
+        bool fresh = !tree_resolve(accounts->tree, file->path);
+
+        int r = account_file_write(accounts->tree, file, error);
+        if (r >= 0 && fresh)
+                tree_resolve(accounts->tree, file->path)->inode->gid = SHADOW_GROUP;
+        return r;
+}
+
+int accounts_write(Accounts *accounts, Error *error)
+{
+        int r = account_file_write(accounts->tree, &accounts->passwd, error);
+
+        if (r >= 0)
+                r = account_file_write(accounts->tree, &accounts->group, error);
+        if (r >= 0)
+                r = write_shadow(accounts, &accounts->shadow, error);
+        return r < 0 ? r : write_shadow(accounts, &accounts->gshadow, error);
 }

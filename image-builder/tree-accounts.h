@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Files of lines of fields parted by ':', as /etc/passwd and its like, held as text. For tree-users.c. */
+/* Files of lines of fields parted by ':', as /etc/passwd and its like, held as text; and the four of them
+ * that make an account. For tree-users.c and tree-shadow.c. */
 
 #include "buffer.h"
 #include "tree.h"
@@ -27,3 +28,28 @@ bool account_field(const char *line, unsigned index, char *ret, size_t size);
 int account_set_field(AccountFile *file, const char *name, unsigned index, const char *value);
 /* Whether a line has this number in the field. */
 bool account_has_number(const AccountFile *file, unsigned index, uint32_t number);
+
+/* Fields that are not the name (passwd(5), group(5), shadow(5), gshadow(5)). */
+enum {
+        PASSWD_PASSWORD = 1,
+        PASSWD_UID = 2,
+        PASSWD_GID = 3,
+        PASSWD_COMMENT = 4,
+        PASSWD_HOME = 5,
+        PASSWD_SHELL = 6
+};
+enum { GROUP_GID = 2, GROUP_MEMBERS = 3 };
+enum { SHADOW_PASSWORD = 1, SHADOW_CHANGED = 2, GSHADOW_MEMBERS = 3 };
+
+#define NO_PASSWORD "*" /* none fits */
+
+typedef struct Accounts {
+        Tree *tree; /* borrowed */
+        AccountFile passwd, group, shadow, gshadow;
+} Accounts;
+
+int accounts_read(Tree *tree, Accounts *ret, Error *error);
+/* Shadow files that had to be made are Debian's: readable by group shadow. */
+int accounts_write(Accounts *accounts, Error *error);
+void accounts_done(Accounts *accounts);
+#define _cleanup_accounts_ _cleanup_(accounts_done)
