@@ -1,126 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "authenticode.h"
-#include "efi-signatures.h"
-#include "image-signer.h"
-#include "pe-image.h"
-#include "pe-sample.h"
-#include "secure-boot-keys.h"
-#include "secure-boot.h"
+#include "secure-boot-scene.h"
 #include "test.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
-/* Two key folders that know nothing of each other, made once: such keys take time. */
-static char folder[64];
-
-static char *in_folder(const char *name)
-{
-        char *path = string_format("%s/%s", folder, name);
-
-        if (!path)
-                abort();
-        return path;
-}
-
-static void remove_folder(void)
-{
-        (void)tree_remove(AT_FDCWD, folder);
-}
-
-static const char *keys(void)
-{
-        static const char *const names[] = { "ours", "theirs" };
-
-        if (folder[0])
-                return folder;
-        (void)snprintf(folder, sizeof(folder), "/tmp/secure-boot.XXXXXX");
-        if (!mkdtemp(folder) || atexit(remove_folder) != 0)
-                abort();
-        for (size_t i = 0; i < ELEMENTS(names); i++) {
-                _cleanup_free_ char *path = in_folder(names[i]);
-                const SecureBootKeyOptions options = { .common_name = names[i], .now = 1700000000 };
-                Error error = { 0 };
-
-                if (secure_boot_keys_init(path, &options, &error) < 0) {
-                        printf("# %s\n", error.message);
-                        abort();
-                }
-        }
-        return folder;
-}
-
-static int sign_with(const char *key_name, const char *certificate_name, int fd, Error *error)
-{
-        _cleanup_(image_signer_freep) ImageSigner *signer = NULL;
-        _cleanup_free_ char *key = NULL, *certificate = NULL;
-        int r;
-
-        (void)keys();
-        key = strncmp(key_name, "pkcs11:", 7) == 0 ? strdup(key_name) : in_folder(key_name);
-        certificate = in_folder(certificate_name);
-        r = image_signer_new(key, certificate, NULL, &signer, error);
-        return r < 0 ? r : image_signer_sign(signer, fd, error);
-}
-
-static X509 *certificate_of(const char *name)
-{
-        _cleanup_free_ char *path = in_folder(name);
-        FILE *file = fopen(path, "re");
-        X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-
-        if (!certificate)
-                abort();
-        (void)fclose(file);
-        return certificate;
-}
-
-/* A list with one certificate. */
-static void append_certificate(Buffer *list, const char *name)
-{
-        static const uint8_t owner[EFI_GUID_SIZE] = "test";
-        X509 *certificate = certificate_of(name);
-        uint8_t *der = NULL;
-        int size = i2d_X509(certificate, &der);
-
-        if (size < 0 || efi_signatures_append_certificate(list, owner, der, (size_t)size) < 0)
-                abort();
-        OPENSSL_free(der);
-        X509_free(certificate);
-}
-
-/* A list with one hash, by the GUID's bytes. */
-static void append_hash(
-                Buffer *list, const char *guid, const uint8_t *hash, size_t hash_size, size_t item_size)
-{
-        static const uint8_t zeros[64];
-
-        if (buffer_append(list, guid, 16) < 0 ||
-                        buffer_append_u32(list, (uint32_t)(28 + 16 + item_size)) < 0 ||
-                        buffer_append_u32(list, 0) < 0 ||
-                        buffer_append_u32(list, (uint32_t)(16 + item_size)) < 0 ||
-                        buffer_append(list, zeros, 16) < 0 || buffer_append(list, hash, hash_size) < 0 ||
-                        buffer_append(list, zeros, item_size - hash_size) < 0)
-                abort();
-}
-
-#define SHA256_GUID "\x26\x16\xc4\xc1\x4c\x50\x92\x40\xac\xa9\x41\xf9\x36\x93\x43\x28"
-#define X509_SHA256_GUID "\x92\xa4\xd2\x3b\xc0\x96\x79\x40\xb4\x20\xfc\xf9\x8e\xf1\x03\xed"
-#define X509_SHA384_GUID "\x6e\x87\x76\x70\xc2\x80\xe6\x4e\xaa\xd2\x28\xb3\x49\xa6\x86\x5b"
-
-static int judge(const Buffer *db, const Buffer *dbx, int fd, Error *error)
-{
-        _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
-        _cleanup_(image_signatures_done) ImageSignatures signatures = { 0 };
-        int r = secure_boot_new(db->data, db->size, dbx ? dbx->data : NULL, dbx ? dbx->size : 0,
-                        &secure_boot, error);
-
-        if (r >= 0)
-                r = pe_image_read_signatures(fd, &signatures, error);
-        return r < 0 ? r : secure_boot_judge(secure_boot, &signatures, error);
-}
 
 /* ---- programs ---- */
 
@@ -200,208 +82,6 @@ TEST(signatures_that_are_not_the_end_of_the_file_are_refused)
                 if (pe_image_read(fd, &image, NULL) != -EBADMSG)
                         TEST_FAIL("accepted number %zu", i);
         }
-}
-
-/* ---- signing ---- */
-
-TEST(a_signed_program_is_trusted_by_who_has_the_certificate_and_nobody_else)
-{
-        _cleanup_buffer_ Buffer ours = BUFFER_WITH_CAP(KIB * 64), theirs = BUFFER_WITH_CAP(KIB * 64);
-        _cleanup_fd_ int fd = pe_sample_open(3);
-        Error error = { 0 };
-
-        CHECK_OK(sign_with("ours/db.pem", "ours/db.crt", fd, &error));
-        append_certificate(&ours, "ours/db.crt");
-        append_certificate(&theirs, "theirs/db.crt");
-        CHECK_OK(judge(&ours, NULL, fd, &error));
-        CHECK_EQ(judge(&theirs, NULL, fd, &error), -EKEYREJECTED);
-        CHECK_EQ(error.code, ERROR_UNTRUSTED);
-        CHECK(strstr(error.message, "ours db"));
-        CHECK(strstr(error.message, "enrol"));
-        append_certificate(&theirs, "ours/db.crt");
-        CHECK_OK(judge(&theirs, NULL, fd, NULL));
-}
-
-TEST(the_same_program_and_key_give_the_same_bytes)
-{
-        _cleanup_fd_ int a = pe_sample_open(0), b = pe_sample_open(0);
-        uint8_t hash_a[SHA256_SIZE], hash_b[SHA256_SIZE];
-        uint64_t size;
-
-        CHECK_OK(sign_with("ours/db.pem", "ours/db.crt", a, NULL));
-        (void)sleep(1); /* a signing time would show */
-        CHECK_OK(sign_with("ours/db.pem", "ours/db.crt", b, NULL));
-        CHECK_OK(fd_size(a, &size));
-        CHECK_EQ(size % 8, 0);
-        CHECK_OK(sha256_of_fd(a, 0, size, hash_a));
-        CHECK_OK(sha256_of_fd(b, 0, size, hash_b));
-        CHECK_MEM(hash_a, hash_b, SHA256_SIZE);
-        CHECK_EQ(sign_with("ours/db.pem", "ours/db.crt", a, NULL), -EBADMSG);
-}
-
-TEST(a_certificate_of_another_key_is_refused)
-{
-        _cleanup_fd_ int fd = pe_sample_open(0);
-        Error error = { 0 };
-        uint64_t size;
-
-        CHECK_EQ(sign_with("ours/db.pem", "theirs/db.crt", fd, &error), -EKEYREJECTED);
-        CHECK_EQ(error.code, ERROR_CONFIG);
-        CHECK_OK(fd_size(fd, &size));
-        CHECK_EQ(size, PE_SAMPLE_SIZE);
-}
-
-TEST(no_bit_of_a_signed_program_can_change)
-{
-        _cleanup_buffer_ Buffer ours = BUFFER_WITH_CAP(KIB * 64);
-        _cleanup_fd_ int fd = pe_sample_open(0);
-        unsigned accepted = 0;
-        uint64_t size;
-
-        CHECK_OK(sign_with("ours/db.pem", "ours/db.crt", fd, NULL));
-        append_certificate(&ours, "ours/db.crt");
-        CHECK_OK(fd_size(fd, &size));
-        for (uint64_t i = 0; i < size; i += i < PE_SAMPLE_SIZE ? 7 : 1) {
-                uint8_t byte, changed;
-
-                CHECK_OK(pread_full(fd, &byte, 1, i));
-                changed = byte ^ 0x10;
-                CHECK_OK(pwrite_full(fd, &changed, 1, i));
-                if (judge(&ours, NULL, fd, NULL) >= 0) {
-                        /* Bytes that fill up, and parts of PKCS#7 that say nothing of the program. */
-                        bool is_left_out = (i >= PE_SAMPLE_CHECKSUM && i < PE_SAMPLE_CHECKSUM + 4) ||
-                                           i >= PE_SAMPLE_SIZE;
-
-                        accepted++;
-                        if (!is_left_out)
-                                TEST_FAIL("byte %" PRIu64 " of %" PRIu64, i, size);
-                }
-                CHECK_OK(pwrite_full(fd, &byte, 1, i));
-        }
-        CHECK(accepted < size / 20);
-}
-
-static bool has_program(const char *name)
-{
-        _cleanup_free_ char *command = string_format("command -v %s >/dev/null 2>&1", name);
-
-        return command && system(command) == 0;
-}
-
-static int copy_to(int fd, const char *path)
-{
-        _cleanup_free_ char *bytes = NULL;
-        uint64_t size;
-
-        if (fd_size(fd, &size) < 0 || !(bytes = malloc(size)) || pread_full(fd, bytes, size, 0) < 0)
-                return -EIO;
-        return file_replace(AT_FDCWD, path, bytes, size, 0644);
-}
-
-TEST(another_verifier_agrees)
-{
-        _cleanup_fd_ int fd = open("/usr/lib/systemd/boot/efi/systemd-bootx64.efi", O_RDONLY | O_CLOEXEC),
-                         signed_fd = -1;
-        _cleanup_free_ char *path = NULL, *command = NULL;
-
-        if (fd < 0 || !has_program("sbverify"))
-                TEST_SKIP("needs sbsigntool and systemd-boot-efi");
-        (void)keys();
-        path = in_folder("loader.efi");
-        CHECK_OK(copy_to(fd, path));
-        signed_fd = open(path, O_RDWR | O_CLOEXEC);
-        CHECK_OK(sign_with("ours/db.pem", "ours/db.crt", signed_fd, NULL));
-        command = string_format("cd %s && sbverify --cert ours/db.crt loader.efi >/dev/null 2>&1", folder);
-        CHECK_EQ(system(command), 0);
-        free(command);
-        command = string_format("cd %s && sbverify --cert theirs/db.crt loader.efi >/dev/null 2>&1", folder);
-        CHECK(system(command) != 0);
-}
-
-TEST(another_signer_is_understood)
-{
-        _cleanup_fd_ int fd = open("/usr/lib/systemd/boot/efi/systemd-bootx64.efi", O_RDONLY | O_CLOEXEC),
-                         signed_fd = -1;
-        _cleanup_buffer_ Buffer ours = BUFFER_WITH_CAP(KIB * 64), theirs = BUFFER_WITH_CAP(KIB * 64);
-        _cleanup_free_ char *path = NULL, *command = NULL;
-
-        if (fd < 0 || !has_program("sbsign"))
-                TEST_SKIP("needs sbsigntool and systemd-boot-efi");
-        (void)keys();
-        path = in_folder("other.efi");
-        CHECK_OK(copy_to(fd, path));
-        command = string_format("cd %s && sbsign --key ours/db.pem --cert ours/db.crt other.efi --output "
-                                "other.efi >/dev/null 2>&1",
-                        folder);
-        CHECK_EQ(system(command), 0);
-        signed_fd = open(path, O_RDONLY | O_CLOEXEC);
-        append_certificate(&ours, "ours/db.crt");
-        append_certificate(&theirs, "theirs/db.crt");
-        CHECK_OK(judge(&ours, NULL, signed_fd, NULL));
-        CHECK_EQ(judge(&theirs, NULL, signed_fd, NULL), -EKEYREJECTED);
-}
-
-TEST(an_encrypted_key_asks_for_its_passphrase)
-{
-        _cleanup_(image_signer_freep) ImageSigner *signer = NULL;
-        _cleanup_free_ char *key = NULL, *certificate = NULL, *words = NULL, *wrong = NULL, *command = NULL;
-        _cleanup_fd_ int fd = pe_sample_open(0);
-        PassphraseSource source = { 0 };
-        Error error = { 0 };
-
-        (void)keys();
-        key = in_folder("encrypted.pem");
-        certificate = in_folder("ours/db.crt");
-        words = in_folder("words");
-        wrong = in_folder("wrong");
-        CHECK_OK(file_replace(AT_FDCWD, words, "open sesame\n", 12, 0600));
-        CHECK_OK(file_replace(AT_FDCWD, wrong, "sesame\n", 7, 0600));
-        command = string_format("openssl pkcs8 -topk8 -in %s/ours/db.pem -passout pass:'open sesame' -out "
-                                "%s 2>/dev/null",
-                        folder, key);
-        if (!has_program("openssl"))
-                TEST_SKIP("needs openssl");
-        CHECK_EQ(system(command), 0);
-        source.file = wrong;
-        CHECK_OK(image_signer_new(key, certificate, &source, &signer, &error));
-        CHECK_EQ(image_signer_sign(signer, fd, &error), -ENOKEY);
-        source.file = words;
-        CHECK_OK(image_signer_sign(signer, fd, NULL));
-}
-
-TEST(a_key_stays_in_its_token)
-{
-        static const char *const modules[] = { "/usr/lib/softhsm/libsofthsm2.so",
-                "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so" };
-        _cleanup_buffer_ Buffer ours = BUFFER_WITH_CAP(KIB * 64);
-        _cleanup_free_ char *conf = NULL, *text = NULL, *command = NULL;
-        _cleanup_fd_ int fd = pe_sample_open(0);
-        Error error = { 0 };
-        const char *module = access(modules[0], R_OK) == 0 ? modules[0] : modules[1];
-
-        if (!has_program("softhsm2-util") || access(module, R_OK) != 0)
-                TEST_SKIP("needs softhsm2");
-        (void)keys();
-        conf = in_folder("softhsm2.conf");
-        text = string_format("directories.tokendir = %s\nobjectstore.backend = file\n", folder);
-        CHECK_OK(file_replace(AT_FDCWD, conf, text, strlen(text), 0600));
-        CHECK_EQ(setenv("SOFTHSM2_CONF", conf, 1), 0);
-        CHECK_EQ(setenv("PKCS11_MODULE_PATH", module, 1), 0);
-        command = string_format(
-                        "(softhsm2-util --init-token --free --label images --pin 1234 --so-pin 5678 && "
-                        "softhsm2-util --import %s/ours/db.pem --token images --label db --id 01 --pin "
-                        "1234) "
-                        ">/dev/null 2>&1",
-                        folder);
-        CHECK_EQ(system(command), 0);
-        if (sign_with("pkcs11:token=images;object=db;type=private;pin-value=1234", "ours/db.crt", fd,
-                            &error) < 0) {
-                if (error.code == ERROR_MISSING_TOOL)
-                        TEST_SKIP("needs libengine-pkcs11-openssl");
-                TEST_FAIL("%s", error.message);
-        }
-        append_certificate(&ours, "ours/db.crt");
-        CHECK_OK(judge(&ours, NULL, fd, NULL));
 }
 
 /* ---- lists ---- */
@@ -510,7 +190,7 @@ TEST(damaged_lists_are_refused)
 
 static void write_variable(const char *name, const char *guid, const void *data, size_t size)
 {
-        _cleanup_free_ char *path = string_format("%s/efivars/%s-%s", folder, name, guid);
+        _cleanup_free_ char *path = string_format("%s/%s-%s", in_folder("efivars"), name, guid);
         _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP(KIB * 64);
 
         if (buffer_append_u32(&bytes, 6) < 0 || buffer_append(&bytes, data, size) < 0 ||
@@ -522,30 +202,28 @@ TEST(variables_say_whether_anything_is_enforced)
 {
         _cleanup_(secure_boot_freep) SecureBoot *secure_boot = NULL;
         _cleanup_buffer_ Buffer db = BUFFER_WITH_CAP(KIB * 64);
-        _cleanup_free_ char *path = NULL;
         Error error = { 0 };
 
-        (void)keys();
-        path = in_folder("efivars");
+        make_keys();
         CHECK_OK(secure_boot_load(NULL, &secure_boot, NULL));
         CHECK(!secure_boot);
-        CHECK_OK(secure_boot_load(path, &secure_boot, NULL));
+        CHECK_OK(secure_boot_load(in_folder("efivars"), &secure_boot, NULL));
         CHECK(!secure_boot);
-        CHECK_OK(directory_make(AT_FDCWD, path, 0755));
+        CHECK_OK(directory_make(AT_FDCWD, in_folder("efivars"), 0755));
         write_variable("SecureBoot", "8be4df61-93ca-11d2-aa0d-00e098032b8c", "\0", 1);
-        CHECK_OK(secure_boot_load(path, &secure_boot, NULL));
+        CHECK_OK(secure_boot_load(in_folder("efivars"), &secure_boot, NULL));
         CHECK(!secure_boot);
         write_variable("SecureBoot", "8be4df61-93ca-11d2-aa0d-00e098032b8c", "\1", 1);
-        CHECK_OK(secure_boot_load(path, &secure_boot, NULL));
+        CHECK_OK(secure_boot_load(in_folder("efivars"), &secure_boot, NULL));
         CHECK(secure_boot);
         secure_boot = secure_boot_free(secure_boot);
         append_certificate(&db, "ours/db.crt");
         write_variable("db", "d719b2cb-3d3a-4596-a3bc-dad00e67656f", db.data, db.size);
-        CHECK_OK(secure_boot_load(path, &secure_boot, NULL));
+        CHECK_OK(secure_boot_load(in_folder("efivars"), &secure_boot, NULL));
         CHECK(secure_boot);
         secure_boot = secure_boot_free(secure_boot);
         write_variable("dbx", "d719b2cb-3d3a-4596-a3bc-dad00e67656f", db.data, db.size - 1);
-        CHECK_EQ(secure_boot_load(path, &secure_boot, &error), -EBADMSG);
+        CHECK_EQ(secure_boot_load(in_folder("efivars"), &secure_boot, &error), -EBADMSG);
         CHECK_EQ(error.code, ERROR_UNTRUSTED);
         CHECK(!secure_boot);
 }
@@ -556,9 +234,10 @@ TEST(enrolment_files_are_signed_variables)
 {
         static const char *const names[] = { "PK", "KEK", "db" };
 
-        (void)keys();
+        make_keys();
         for (size_t i = 0; i < ELEMENTS(names); i++) {
-                _cleanup_free_ char *path = string_format("%s/ours/%s.auth", folder, names[i]), *text = NULL;
+                _cleanup_free_ char *path = string_format("%s/%s.auth", in_folder("ours"), names[i]),
+                                    *text = NULL;
                 _cleanup_buffer_ Buffer expected = BUFFER_WITH_CAP(KIB * 64);
                 _cleanup_free_ char *certificate = string_format("ours/%s.crt", names[i]);
                 const uint8_t *bytes;
@@ -584,12 +263,10 @@ TEST(enrolment_files_are_signed_variables)
 
 TEST(keys_are_never_overwritten)
 {
-        _cleanup_free_ char *path = NULL;
         const SecureBootKeyOptions options = { 0 };
 
-        (void)keys();
-        path = in_folder("ours");
-        CHECK_EQ(secure_boot_keys_init(path, &options, NULL), -EEXIST);
+        make_keys();
+        CHECK_EQ(secure_boot_keys_init(in_folder("ours"), &options, NULL), -EEXIST);
 }
 
 TEST_MAIN
