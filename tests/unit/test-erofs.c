@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "erofs-format.h"
-#include "erofs-reader.h"
-#include "erofs-writer.h"
-#include "file.h"
+#include "erofs-scene.h"
 #include "sha256.h"
 #include "test.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define EPOCH 1700000000
-
 /* ---- helpers ---- */
-
-/* Writes the tree to a fresh file in memory; the caller closes it. Negative errno. */
-static int write_image(Tree *tree, const ErofsImage *previous)
-{
-        const ErofsOptions options = {
-                .uuid = { 0xba, 0x5c }, .epoch = EPOCH, .label = "test", .previous = previous
-        };
-        _cleanup_erofs_plan_ ErofsPlan *plan = NULL;
-        _cleanup_fd_ int fd = memfd_create("image", MFD_CLOEXEC);
-        Error error = { 0 };
-        uint64_t size;
-
-        int r = fd < 0 ? -errno : tree_set_times(tree, EPOCH);
-        if (r >= 0)
-                r = erofs_plan_new(tree, &options, &plan, &error);
-        if (r >= 0)
-                r = erofs_write(plan, fd, NULL, NULL, &error);
-        if (r < 0) {
-                printf("# %s\n", error.message);
-                return r;
-        }
-        if (fd_size(fd, &size) < 0 || size != erofs_plan_size(plan) || size % EROFS_BLOCK_SIZE != 0)
-                return -EIO;
-        return TAKE_FD(fd);
-}
 
 /* Compares each name of the image with the tree's. */
 typedef struct Comparison {
@@ -149,57 +119,6 @@ static void hash_of(int fd, char ret[static SHA256_HEX_SIZE])
         data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
         sha256_hex_of(data, size, ret);
         (void)munmap(data, size);
-}
-
-/* `size` bytes that look like nothing else. */
-static int make_noise(Tree *tree, const char *path, size_t size, unsigned seed)
-{
-        _cleanup_free_ uint8_t *data = malloc(size + 1);
-
-        for (size_t i = 0; i < size; i++)
-                data[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
-        return tree_make_file(tree, path, data, size, 0644, NULL, NULL);
-}
-
-static Tree *every_kind(void)
-{
-        Tree *tree = tree_new();
-        TreeNode *node;
-        char name[256];
-        int r = 0;
-        static const unsigned sizes[] = { 0, 1, 31, 4063, 4064, 4065, 4095, 4096, 4097, 8160, 8191, 8192,
-                12289, 2500000 };
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(sizes); i++) {
-                (void)snprintf(name, sizeof(name), "files/%u", sizes[i]);
-                r = make_noise(tree, name, sizes[i], sizes[i]);
-        }
-        memset(name, 'n', 255);
-        name[255] = 0;
-        if (r < 0 || tree_make_text(tree, name, "long", 04755, &(Error){ 0 }) < 0 ||
-                        tree_make_hardlink(tree, "links/hard", tree_lookup(tree, "files/4097"), NULL, NULL) <
-                                        0 ||
-                        tree_make_hardlink(tree, "!first", tree_lookup(tree, "files/1"), NULL, NULL) < 0 ||
-                        tree_make_symlink(tree, "links/soft", "../files/1", NULL, NULL) < 0 ||
-                        tree_make_special(tree, "dev/c", S_IFCHR, 0600, 4095, 1048575, NULL, NULL) < 0 ||
-                        tree_make_special(tree, "dev/b", S_IFBLK, 0660, 8, 17, NULL, NULL) < 0 ||
-                        tree_make_special(tree, "dev/p", S_IFIFO, 0640, 0, 0, NULL, NULL) < 0 ||
-                        tree_make_text(tree, "owned", "x", 0600, NULL) < 0 ||
-                        tree_make_directory(tree, "empty", 01777, NULL, NULL) < 0 ||
-                        tree_make_text(tree, "capable", "y", 0755, NULL) < 0)
-                return tree_free(tree);
-        node = tree_lookup(tree, "owned");
-        node->inode->uid = 3000000000;
-        node->inode->gid = 65536;
-        node = tree_lookup(tree, "capable");
-        if (tree_set_xattr(node->inode, "security.capability", "\1\0\0\2\0 \0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-                            20) < 0 ||
-                        tree_set_xattr(node->inode, "user.empty", "", 0) < 0 ||
-                        tree_set_xattr(node->inode, "trusted.t", "123", 3) < 0 ||
-                        tree_set_xattr(tree_lookup(tree, "dev")->inode, "system.posix_acl_default", "acl!",
-                                        4) < 0)
-                return tree_free(tree);
-        return tree;
 }
 
 /* ---- tests ---- */
@@ -435,110 +354,6 @@ TEST(a_layout_that_wastes_too_much_is_made_afresh)
         CHECK(image_is(new_fd, new));
         CHECK_OK(fd_size(new_fd, &size));
         CHECK(size < MIB);
-}
-
-/* ---- hostile images ---- */
-
-static uint8_t *image_bytes(size_t *ret_size)
-{
-        _cleanup_tree_ Tree *tree = every_kind();
-        _cleanup_fd_ int fd = write_image(tree, NULL);
-        uint64_t size = 0;
-
-        (void)fd_size(fd, &size);
-        uint8_t *data = malloc(size);
-        if (pread_full(fd, data, size, 0) < 0)
-                abort();
-        *ret_size = size;
-        return data;
-}
-
-static int visit_nothing(const char *path, const ErofsInode *inode, void *data, Error *error)
-{
-        return 0;
-}
-
-/* Opens and walks `data` as an image; the checksum is made right first. */
-static int walk_bytes(uint8_t *data, size_t size, Error *error)
-{
-        _cleanup_fd_ int fd = memfd_create("image", MFD_CLOEXEC);
-        _cleanup_erofs_ ErofsImage *image = NULL;
-
-        write_le32(data + EROFS_SUPER_OFFSET + EROFS_SUPER_CHECKSUM_AT, erofs_checksum(data));
-        if (pwrite_full(fd, data, size, 0) < 0)
-                return -EIO;
-        int r = erofs_open(fd, &image, error);
-        return r < 0 ? r : erofs_walk(image, visit_nothing, NULL, error);
-}
-
-TEST(damaged_images_are_refused)
-{
-        static const struct {
-                size_t at; /* from the superblock */
-                uint8_t value;
-                int r;
-        } super[] = {
-                { EROFS_SUPER_MAGIC_AT, 0, -EBADMSG },
-                { EROFS_SUPER_BLOCK_BITS_AT, 9, -EOPNOTSUPP },
-                { EROFS_SUPER_INCOMPAT_AT, 4, -EOPNOTSUPP },
-                { EROFS_SUPER_EXTRA_DEVICES_AT, 1, -EOPNOTSUPP },
-                { EROFS_SUPER_BLOCKS_AT + 2, 1, -EBADMSG },
-                { EROFS_SUPER_META_BLOCK_AT + 3, 0xff, -EBADMSG },
-                { EROFS_SUPER_ROOT_NID_AT + 1, 0xff, -EBADMSG },
-        };
-        size_t size;
-        _cleanup_free_ uint8_t *good = image_bytes(&size);
-
-        CHECK_OK(walk_bytes(good, size, NULL));
-        for (size_t i = 0; i < ELEMENTS(super); i++) {
-                uint8_t *byte = good + EROFS_SUPER_OFFSET + super[i].at, kept = *byte;
-
-                *byte = super[i].value;
-                int r = walk_bytes(good, size, NULL);
-                if (r != super[i].r)
-                        TEST_FAIL("row %zu: %d", i, r);
-                *byte = kept;
-        }
-        good[EROFS_SUPER_OFFSET + EROFS_SUPER_UUID_AT] ^= 1;
-        _cleanup_fd_ int fd = memfd_create("image", MFD_CLOEXEC);
-        ErofsImage *image;
-        CHECK_OK(pwrite_full(fd, good, size, 0));
-        CHECK_EQ(erofs_open(fd, &image, NULL), -EBADMSG);
-}
-
-TEST(damaged_inodes_and_folders_are_refused)
-{
-        const size_t root = EROFS_BLOCK_SIZE, entries = root + EROFS_INODE_COMPACT_SIZE;
-        static const struct {
-                size_t at;
-                bool in_entries;
-                uint8_t value;
-                const char *why;
-        } rows[] = {
-                { EROFS_INODE_FORMAT_AT, false, 2, "" }, /* compressed */
-                { EROFS_INODE_MODE_AT + 1, false, 0xff, "type" },
-                { EROFS_COMPACT_SIZE_AT + 3, false, 0xff, "outside" },
-                { EROFS_INODE_XATTR_COUNT_AT + 1, false, 0xff, "" },
-                { EROFS_DIRENT_NAME_AT, true, 1, "damaged" },
-                { EROFS_DIRENT_NAME_AT + 1, true, 0xff, "damaged" },
-                { EROFS_DIRENT_SIZE + EROFS_DIRENT_NAME_AT, true, 0, "damaged" },
-                { EROFS_DIRENT_NID_AT, true, EROFS_BLOCK_SIZE / EROFS_SLOT_SIZE,
-                                "twice" }, /* "!first": the root again */
-                { EROFS_DIRENT_NID_AT + 7, true, 0x80, "too large" },
-        };
-        size_t size;
-        _cleanup_free_ uint8_t *good = image_bytes(&size);
-
-        for (size_t i = 0; i < ELEMENTS(rows); i++) {
-                uint8_t *byte = good + (rows[i].in_entries ? entries : root) + rows[i].at, kept = *byte;
-                Error error = { 0 };
-
-                *byte = rows[i].value;
-                int r = walk_bytes(good, size, &error);
-                if (r >= 0 || !strstr(error.message, rows[i].why))
-                        TEST_FAIL("row %zu: %d %s", i, r, error.message);
-                *byte = kept;
-        }
 }
 
 TEST_MAIN
