@@ -2,6 +2,7 @@
 #include "apt-root.h"
 #include "build.h"
 #include "file.h"
+#include "fixes.h"
 #include "process.h"
 #include "strv.h"
 
@@ -213,6 +214,15 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
         return r;
 }
 
+/* What changelogs say, which are not installed, is kept beside the tree. */
+static int write_fixes(Build *build, const CacheEntry *entry, const char *scratch, Error *error)
+{
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(FIXES_MAX);
+        int r = fixes_collect(build->lock, cache_folder(build->cache), scratch, &text, error);
+
+        return r < 0 ? r : build_entry_write(entry, BUILD_FIXES_FILE, text.data, text.size, error);
+}
+
 int build_packages(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *status = NULL;
@@ -237,5 +247,8 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
                 r = build_stage_lock(build, log_fd, &staged, error);
         if (r >= 0)
                 r = run_mmdebstrap(build, archive, staged.path, log_fd, log_path, error);
-        return r < 0 || build->lock ? r : check_unchanged(build, entry->partial, log_fd, error);
+        if (r < 0)
+                return r;
+        return build->lock ? write_fixes(build, entry, staged.path, error)
+                           : check_unchanged(build, entry->partial, log_fd, error);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
+#include "fixes.h"
 #include "hex.h"
 #include "papers.h"
 #include "strv.h"
@@ -14,7 +15,7 @@
 
 /* What a PaperInput borrows from. */
 typedef struct Materials {
-        char *list, *os_release;
+        char *list, *os_release, *fixes;
         char **request;
         PaperPackage *packages;
         PaperFile products[PRODUCTS_MAX], *inputs;
@@ -26,6 +27,7 @@ static void materials_done(Materials *materials)
 {
         free(materials->list);
         free(materials->os_release);
+        free(materials->fixes);
         strv_free(materials->request);
         strv_free(materials->input_names);
         free(materials->inputs);
@@ -107,6 +109,20 @@ static int read_packages(Build *build, Materials *materials, Error *error)
         }
         materials->input.packages = materials->packages;
         return 0;
+}
+
+/* The text of a paper that was written already, when the packages were read. */
+static int read_fixes(Build *build, Materials *materials, Error *error)
+{
+        size_t size;
+        int r;
+
+        if (!build_has_fixes(build))
+                return 0;
+        r = build_entry_read(&build->entries[BUILD_ROOT], BUILD_FIXES_FILE, FIXES_MAX, &materials->fixes,
+                        &size, error);
+        materials->input.fixes = materials->fixes;
+        return r;
 }
 
 static int hash_file(const char *path, PaperFile *ret, Error *error)
@@ -226,6 +242,8 @@ static int collect(Build *build, Materials *materials, Error *error)
         if (r >= 0)
                 r = read_packages(build, materials, error);
         if (r >= 0)
+                r = read_fixes(build, materials, error);
+        if (r >= 0)
                 r = add_inputs(build, materials, error);
         if (r >= 0)
                 r = add_products(build, materials, error);
@@ -266,6 +284,7 @@ int build_papers(Build *build, ImageInfo *info, Error *error)
                 { PAPERS_LIST_FILE, papers_list },
                 { PAPERS_SBOM_FILE, papers_sbom },
                 { PAPERS_PROVENANCE_FILE, papers_provenance },
+                { PAPERS_FIXES_FILE, papers_fixes },
         };
         _cleanup_(materials_done) Materials materials = { 0 };
         int r = collect(build, &materials, error);
@@ -280,7 +299,8 @@ int build_papers(Build *build, ImageInfo *info, Error *error)
                 if (r < 0)
                         return error_set(error, ERROR_FAILED, -r, "cannot make %s: %s", papers[i].file,
                                         strerror(-r));
-                r = put(build, papers[i].file, &text, &info->papers[info->paper_count++], error);
+                if (text.size > 0 || papers[i].make != papers_fixes)
+                        r = put(build, papers[i].file, &text, &info->papers[info->paper_count++], error);
         }
         return r;
 }

@@ -3,6 +3,7 @@
 #include "erofs-reader.h"
 #include "erofs-writer.h"
 #include "file.h"
+#include "fixes.h"
 #include "process.h"
 #include "raw-disk.h"
 #include "verity.h"
@@ -47,6 +48,11 @@ bool build_has_step(const Build *build, BuildStep step)
         default:
                 return true;
         }
+}
+
+bool build_has_fixes(const Build *build)
+{
+        return build->lock && build_has_step(build, BUILD_PACKAGES);
 }
 
 ComposeOptions build_compose_options(const Build *build)
@@ -150,6 +156,20 @@ static int write_package_list(const Build *build, const CacheEntry *entry, Error
         return r < 0 ? error_oom(error) : build_entry_write(entry, "packages", text.data, text.size, error);
 }
 
+/* They stay with the root filesystem, as all does that papers are made of. */
+static int copy_fixes(const Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        if (!build_has_fixes(build))
+                return 0;
+        r = build_entry_read(
+                        &build->entries[BUILD_PACKAGES], BUILD_FIXES_FILE, FIXES_MAX, &text, &size, error);
+        return r < 0 ? r : build_entry_write(entry, BUILD_FIXES_FILE, text, size, error);
+}
+
 static int make_root(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *path = cache_entry_file(entry, BUILD_ROOT_FILE);
@@ -168,6 +188,8 @@ static int make_root(Build *build, const CacheEntry *entry, Error *error)
         if (r >= 0)
                 r = build_entry_write(entry, "os-release", composition->os_release,
                                 strlen(composition->os_release), error);
+        if (r >= 0)
+                r = copy_fixes(build, entry, error);
         return r < 0 ? r : write_package_list(build, entry, error);
 }
 

@@ -39,6 +39,9 @@
 #define BUILD_QCOW2_FILE "disk.qcow2"
 #define BUILD_BOOT_LOADER_FILE "systemd-boot.efi" /* signed; beside the UKI in the cache */
 
+/* In the cache: what the changelogs of locked packages say (fixes.h). */
+#define BUILD_FIXES_FILE "fixes"
+
 #define STUB_PATH "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 #define BOOT_LOADER_PATH "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
@@ -133,6 +136,8 @@ int build_compose(Build *build, Error *error);
 
 /* Whether the recipe has anything for a step to do. */
 bool build_has_step(const Build *build, BuildStep step);
+/* Whether it is known what the changelogs of its packages say. */
+bool build_has_fixes(const Build *build);
 
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);

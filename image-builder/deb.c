@@ -57,9 +57,11 @@ static int read_header(int fd, uint64_t end, uint64_t at, Member *ret, Error *er
         return ret->size > end - ret->offset ? damaged("a member goes past its end", error) : 0;
 }
 
-static int find_control(int fd, Member *ret, Error *error)
+/* "control" or "data"; *ret_ending tells how it is compressed. */
+static int find_archive(int fd, const char *what, Member *ret, const char **ret_ending, Error *error)
 {
         char magic[AR_MAGIC_SIZE];
+        size_t length = strlen(what);
         uint64_t end, at = AR_MAGIC_SIZE;
         int r = fd_size(fd, &end);
 
@@ -74,14 +76,16 @@ static int find_control(int fd, Member *ret, Error *error)
                         return r;
                 if (i == 0 && strcmp(ret->name, "debian-binary") != 0)
                         return damaged("its first member is another", error);
-                if (strncmp(ret->name, "control.tar", 11) == 0)
+                if (strncmp(ret->name, what, length) == 0 && strncmp(ret->name + length, ".tar", 4) == 0) {
+                        *ret_ending = ret->name + length + 4;
                         return 0;
+                }
                 at = ret->offset + ret->size + ret->size % 2;
         }
-        return damaged("it has no control archive", error);
+        return damaged(what[0] == 'c' ? "it has no control archive" : "it has no data archive", error);
 }
 
-/* ---- control ---- */
+/* ---- its archives ---- */
 
 typedef struct Packed {
         int fd;
@@ -95,34 +99,38 @@ static int read_packed(void *data, uint64_t offset, void *ret, size_t size)
         return pread_full(packed->fd, ret, size, packed->member->offset + offset);
 }
 
-/* Into a file of memory. */
-static int unpack_control(int fd, const Member *member, int *ret_fd, Error *error)
+static int unpack_archive(int fd, const char *what, uint64_t packed_max, uint64_t max, int to, Error *error)
 {
         static const char *const endings[] = { "", ".gz", ".xz", ".zst" };
-        const char *ending = member->name + strlen("control.tar");
-        Packed packed = { fd, member };
-        UnpackSource source = { read_packed, &packed, member->size };
-        _cleanup_fd_ int archive = -1;
-        Unpacked unpacked;
+        Member member;
+        Packed packed = { fd, &member };
+        UnpackSource source = { read_packed, &packed, 0 };
+        const char *ending = "";
         bool is_known = false;
-        int r;
+        int r = find_archive(fd, what, &member, &ending, error);
 
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTS(endings); i++)
                 is_known |= strcmp(ending, endings[i]) == 0;
         if (!is_known)
-                return damaged("its control archive is compressed in an unknown way", error);
-        if (member->size == 0 || member->size > DEB_CONTROL_MAX)
-                return damaged("its control archive has an impossible size", error);
-        archive = memfd_create("control", MFD_CLOEXEC);
-        if (archive < 0)
-                return error_set(error, ERROR_FAILED, errno, "cannot keep the control archive: %s",
-                                strerror(errno));
-        r = unpack(&source, archive, DEB_CONTROL_MAX, &unpacked, error);
-        if (r < 0)
-                return error_prefix(error, r, "the package's control archive");
-        *ret_fd = TAKE_FD(archive);
-        return 0;
+                return damaged("one of its archives is compressed in an unknown way", error);
+        if (member.size == 0 || member.size > packed_max)
+                return damaged("one of its archives has an impossible size", error);
+        source.size_bytes = member.size;
+        r = unpack(&source, to, max, NULL, error);
+        return r < 0 ? error_prefix(error, r, "the package's %s archive", what) : 0;
 }
+
+static int open_memory(const char *name, int *ret, Error *error)
+{
+        *ret = memfd_create(name, MFD_CLOEXEC);
+        return *ret < 0 ? error_set(error, ERROR_FAILED, errno, "cannot keep a part of a package: %s",
+                                          strerror(errno))
+                        : 0;
+}
+
+/* ---- control ---- */
 
 /* The archive is read by the reader that reads hostile ones. */
 static int read_archive(int archive, char **ret, size_t *ret_size, Error *error)
@@ -142,12 +150,11 @@ int deb_read_control(int fd, char **ret, Error *error)
 {
         _cleanup_fd_ int archive = -1;
         _cleanup_free_ char *text = NULL;
-        Member member;
         size_t size;
-        int r = find_control(fd, &member, error);
+        int r = open_memory("control", &archive, error);
 
         if (r >= 0)
-                r = unpack_control(fd, &member, &archive, error);
+                r = unpack_archive(fd, "control", DEB_CONTROL_MAX, DEB_CONTROL_MAX, archive, error);
         if (r >= 0)
                 r = read_archive(archive, &text, &size, error);
         if (r < 0)
@@ -159,4 +166,76 @@ int deb_read_control(int fd, char **ret, Error *error)
                 return damaged("its control file is not one stanza", error);
         *ret = string_format("%s\n", text);
         return *ret ? 0 : error_oom(error);
+}
+
+/* ---- changelog ---- */
+
+static int read_memory(void *data, uint64_t offset, void *ret, size_t size)
+{
+        memcpy(ret, (const char *)data + offset, size);
+        return 0;
+}
+
+/* Also of one that is not packed. */
+static int unpack_changelog(char *packed, size_t packed_size, char **ret, size_t *ret_size, Error *error)
+{
+        UnpackSource source = { read_memory, packed, packed_size };
+        _cleanup_fd_ int fd = -1;
+        _cleanup_free_ char *text = NULL;
+        Unpacked unpacked;
+        int r = open_memory("changelog", &fd, error);
+
+        if (r >= 0)
+                r = unpack(&source, fd, DEB_CHANGELOG_MAX, &unpacked, error);
+        if (r < 0)
+                return error_prefix(error, r, "the package's changelog");
+        text = calloc(1, unpacked.size_bytes + 1);
+        if (!text)
+                return error_oom(error);
+        r = pread_full(fd, text, unpacked.size_bytes, 0);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read a changelog: %s", strerror(-r));
+        *ret = TAKE_PTR(text);
+        *ret_size = unpacked.size_bytes;
+        return 0;
+}
+
+/* An upstream's "changelog" lies beside a "changelog.Debian", which therefore is looked for first. */
+static int find_changelog(Tree *tree, const char *name, char **ret, size_t *ret_size)
+{
+        static const char *const names[] = { "changelog.Debian.gz", "changelog.Debian", "changelog.gz",
+                "changelog" };
+        int r = -ENOENT;
+
+        for (size_t i = 0; r == -ENOENT && i < ELEMENTS(names); i++) {
+                _cleanup_free_ char *path = string_format("usr/share/doc/%s/%s", name, names[i]);
+
+                r = path ? tree_read_file(tree, path, DEB_CHANGELOG_MAX, ret, ret_size) : -ENOMEM;
+        }
+        return r;
+}
+
+int deb_read_changelog(int fd, const char *name, int scratch, char **ret, size_t *ret_size, Error *error)
+{
+        const TarOptions options = { .allow_devices = true };
+        _cleanup_tree_ Tree *tree = tree_new();
+        _cleanup_free_ char *packed = NULL;
+        size_t size = 0;
+        int r = tree ? unpack_archive(fd, "data", UINT64_MAX, DEB_DATA_MAX, scratch, error)
+                     : error_oom(error);
+
+        if (r < 0)
+                return r;
+        r = tar_read(tree, scratch, &options, error);
+        if (r < 0)
+                return error_prefix(error, r, "the package's data archive");
+        r = find_changelog(tree, name, &packed, &size);
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r == -E2BIG)
+                return error_set(error, ERROR_REFUSED, EFBIG, "the package's changelog is too long");
+        if (r == -EIO)
+                return error_set(error, ERROR_IO, EIO, "cannot read what was unpacked of the package");
+        /* A folder of that name, or a link that leads nowhere, is none. */
+        return r < 0 ? -ENOENT : unpack_changelog(packed, size, ret, ret_size, error);
 }

@@ -2,10 +2,12 @@
 #include "diff-image.h"
 
 #include "file.h"
+#include "fixes.h"
 #include "normalise.h"
 #include "output-file.h"
+#include "papers.h"
 #include "payload-walk.h"
-#include "release.h"
+#include "release-payloads.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -21,6 +23,7 @@ void diff_image_close(DiffImage *image)
         free(image->version);
         compose_free_packages(image->packages, image->package_count);
         manifest_free(image->manifest);
+        json_decref(image->fixes);
         erofs_close(image->erofs);
         (void)fd_close(image->fd);
         *image = DIFF_IMAGE_CLOSED;
@@ -36,6 +39,21 @@ static int open_path(DiffImage *image, const char *path, Error *error)
                              : 0;
 }
 
+static int read_fixes_of_folder(DiffImage *image, const ImageInfo *info, const char *folder, Error *error)
+{
+        for (size_t i = 0; i < info->paper_count; i++) {
+                _cleanup_free_ char *text = NULL;
+                size_t size;
+                int r;
+
+                if (strcmp(info->papers[i].file, PAPERS_FIXES_FILE) != 0)
+                        continue;
+                r = release_read_paper(folder, &info->papers[i], &text, &size, error);
+                return r < 0 ? r : fixes_parse(text, size, PAPERS_FIXES_FILE, &image->fixes, error);
+        }
+        return 0;
+}
+
 static int open_folder(DiffImage *image, const char *folder, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
@@ -44,7 +62,8 @@ static int open_folder(DiffImage *image, const char *folder, Error *error)
         if (r < 0)
                 return r;
         image->version = strdup(info->version);
-        return image->version ? image_info_open_root(info, folder, &image->fd, error) : error_oom(error);
+        r = image->version ? image_info_open_root(info, folder, &image->fd, error) : error_oom(error);
+        return r < 0 ? r : read_fixes_of_folder(image, info, folder, error);
 }
 
 static int rebuild(DiffImage *image, const char *payload_path, Error *error)
@@ -60,6 +79,22 @@ static int rebuild(DiffImage *image, const char *payload_path, Error *error)
         return payload_file_restore(fd, scratch, NULL, NULL, &image->fd, error);
 }
 
+static int read_fixes_of_release(DiffImage *image, Repository *repository, const char *version,
+                const char *architecture, Error *error)
+{
+        _cleanup_free_ char *path = release_paper_path(version, architecture, PAPERS_FIXES_FILE),
+                            *text = NULL;
+        size_t size;
+        int r;
+
+        if (!path)
+                return error_oom(error);
+        if (!repository_find_target(repository, path))
+                return 0;
+        r = repository_read_target(repository, path, FIXES_MAX, &text, &size, error);
+        return r < 0 ? r : fixes_parse(text, size, path, &image->fixes, error);
+}
+
 static int open_release(DiffImage *image, const char *folder, const char *version, const char *architecture,
                 Error *error)
 {
@@ -73,6 +108,8 @@ static int open_release(DiffImage *image, const char *folder, const char *versio
                 r = repository_read_target(repository, path, MANIFEST_MAX, &text, &size, error);
         if (r >= 0)
                 r = manifest_parse(text, size, &image->manifest, error);
+        if (r >= 0)
+                r = read_fixes_of_release(image, repository, version, architecture, error);
         if (r < 0)
                 return r;
         target = repository_find_target(repository, image->manifest->images[IMAGE_ROOT].payloads[0].path);

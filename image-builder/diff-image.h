@@ -8,6 +8,8 @@
 #include "erofs-reader.h"
 #include "image-info.h"
 
+#include <jansson.h>
+
 typedef struct DiffEntry {
         char *path; /* without a leading slash */
         ErofsInode inode;
@@ -23,6 +25,7 @@ typedef struct DiffImage {
         ComposePackage *packages; /* by name; as dpkg in the image says */
         size_t package_count;
         Manifest *manifest; /* of a release; else NULL */
+        json_t *fixes;      /* fixes.h; NULL: it is not known */
 } DiffImage;
 
 #define DIFF_IMAGE_CLOSED ((DiffImage){ .fd = -1 })

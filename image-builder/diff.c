@@ -41,6 +41,20 @@ static int put_list(json_t *report, const char *name, json_t *list, size_t rows_
         return 0;
 }
 
+static int put_fixes(
+                json_t *report, const DiffImage *old, const DiffImage *new, size_t rows_max, Error *error)
+{
+        json_t *fixes = NULL, *unknown = NULL;
+        int r = diff_fixes(old, new, &fixes, &unknown, error);
+
+        if (r < 0)
+                return r;
+        r = put_list(report, "fixes", fixes, rows_max, error);
+        if (r < 0)
+                return json_decref(unknown), r;
+        return put_list(report, "fixes-not-known", unknown, rows_max, error);
+}
+
 /* ---- the price ---- */
 
 static void put_number(json_t *object, const char *name, uint64_t value)
@@ -119,6 +133,8 @@ int diff_images(const DiffImage *old, const DiffImage *new, const DiffOptions *o
 
         if (r >= 0)
                 r = put_list(report, "packages", diff_packages(old, new), most, error);
+        if (r >= 0)
+                r = put_fixes(report, old, new, most, error);
         if (r >= 0)
                 r = put_list(report, "privileges", diff_privileges(old, new), most, error);
         if (r >= 0)

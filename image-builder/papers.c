@@ -75,6 +75,11 @@ json_t *papers_hash(const uint8_t sha256[static SHA256_SIZE])
         return json_string(hex);
 }
 
+int papers_fixes(const PaperInput *input, Buffer *ret)
+{
+        return input->fixes ? buffer_append_string(ret, input->fixes) : 0;
+}
+
 int papers_list(const PaperInput *input, Buffer *ret)
 {
         int r = 0;

@@ -3,9 +3,10 @@
 
 /* What goes with an image for those who must answer for it: a plain list of packages, a bill of materials
  * (SPDX 2.3 as JSON), and a statement of what it was built from (in-toto Statement v1 with SLSA provenance
- * v1). Same input, same bytes: times are the image's, identifiers follow from its root hash, and nothing of
- * the building machine's paths, clock or user is in them. The SHA-256 and origin of each package are known
- * of a locked image only. */
+ * v1); of a locked image also the CVEs that changelogs of its packages name (fixes.h). Same input, same
+ * bytes: times are the image's, identifiers follow from its root hash, and nothing of the building machine's
+ * paths, clock or user is in them. The SHA-256 and origin of each package are known of a locked image only.
+ */
 
 #include "buffer.h"
 #include "lock.h"
@@ -17,6 +18,7 @@
 #define PAPERS_LIST_FILE "packages.txt"
 #define PAPERS_SBOM_FILE "sbom.spdx.json"
 #define PAPERS_PROVENANCE_FILE "provenance.json"
+#define PAPERS_FIXES_FILE "fixes.json"
 
 typedef struct PaperPackage {
         const char *name, *version, *architecture;
@@ -45,6 +47,7 @@ typedef struct PaperInput {
         size_t product_count;
         const PaperFile *inputs; /* files of the building machine */
         size_t input_count;
+        const char *fixes; /* text of that paper; NULL: there is none */
         const char *program_version;
         const char *program_sha256; /* hexadecimal */
 } PaperInput;
@@ -55,6 +58,8 @@ typedef struct PaperInput {
 int papers_list(const PaperInput *input, Buffer *ret);
 int papers_sbom(const PaperInput *input, Buffer *ret);
 int papers_provenance(const PaperInput *input, Buffer *ret);
+/* Nothing when it is not known. */
+int papers_fixes(const PaperInput *input, Buffer *ret);
 
 /* ---- shared by these ---- */
 

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-static int read_paper(
+int release_read_paper(
                 const char *folder, const ImageInfoPaper *paper, char **ret, size_t *ret_size, Error *error)
 {
         _cleanup_free_ char *path = path_join(folder, paper->file), *text = NULL;
@@ -29,6 +29,11 @@ static int read_paper(
         return 0;
 }
 
+char *release_paper_path(const char *version, const char *architecture, const char *file)
+{
+        return string_format("releases/%s/%s/%s", version, architecture, file);
+}
+
 int release_check_papers(const ReleaseRequest *request, const ImageInfo *info, Error *error)
 {
         int r = 0;
@@ -37,7 +42,7 @@ int release_check_papers(const ReleaseRequest *request, const ImageInfo *info, E
                 _cleanup_free_ char *text = NULL;
                 size_t size;
 
-                r = read_paper(request->folder, &info->papers[i], &text, &size, error);
+                r = release_read_paper(request->folder, &info->papers[i], &text, &size, error);
         }
         return r;
 }
@@ -48,13 +53,13 @@ int release_add_papers(
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < info->paper_count; i++) {
-                _cleanup_free_ char *text = NULL, *path = string_format("releases/%s/%s/%s", info->version,
+                _cleanup_free_ char *text = NULL, *path = release_paper_path(info->version,
                                                                   info->architecture, info->papers[i].file);
                 size_t size;
 
                 if (!path)
                         return error_oom(error);
-                r = read_paper(request->folder, &info->papers[i], &text, &size, error);
+                r = release_read_paper(request->folder, &info->papers[i], &text, &size, error);
                 if (r >= 0)
                         r = repository_add_data(repository, path, text, size, error);
         }

@@ -22,6 +22,13 @@ int release_make_payloads(const ReleaseRequest *request, const ImageInfo *info, 
 
 /* ---- release-papers.c ---- */
 
+/* A paper in an image folder, freed by the caller. ERROR_CORRUPT when it is not the one that image.json
+ * describes. */
+int release_read_paper(
+                const char *folder, const ImageInfoPaper *paper, char **ret, size_t *ret_size, Error *error);
+/* What it is called in a repository; newly allocated, NULL when out of memory. */
+char *release_paper_path(const char *version, const char *architecture, const char *file);
+
 /* Whether lists and statements in the folder are those that were made with the images. */
 int release_check_papers(const ReleaseRequest *request, const ImageInfo *info, Error *error);
 /* Puts them into the repository, as releases/VERSION/ARCHITECTURE/NAME. */

@@ -21,8 +21,8 @@ typedef struct Unpacked {
         uint8_t sha256[SHA256_SIZE];        /* of what came out */
 } Unpacked;
 
-/* Appends to `to`. -EFBIG with ERROR_REFUSED past the limit, -EBADMSG with ERROR_CORRUPT for a stream that
- * is damaged or cut off. */
+/* Appends to `to`. Without `ret` nothing is hashed. -EFBIG with ERROR_REFUSED past the limit, -EBADMSG with
+ * ERROR_CORRUPT for a stream that is damaged or cut off. */
 int unpack(const UnpackSource *from, int to, uint64_t limit_bytes, Unpacked *ret, Error *error);
 
 /* A source over a descriptor (data is a pointer to it). */

@@ -2,9 +2,11 @@
 #include "base.h"
 #include "cache.h"
 #include "file.h"
+#include "fixes.h"
 #include "json-text.h"
 #include "lock.h"
 #include "options.h"
+#include "scratch-folder.h"
 #include "strv.h"
 #include "verbs.h"
 
@@ -157,14 +159,29 @@ static int resolve(Work *work, Error *error)
         return r;
 }
 
+/* So that builds find it done. What is wrong with a package is theirs to say. */
+static void read_changelogs(const Work *work, const Lock *lock)
+{
+        _cleanup_scratch_folder_ ScratchFolder scratch = SCRATCH_FOLDER_NONE;
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(FIXES_MAX);
+
+        if (scratch_folder_make("bascule-changelogs", &scratch, NULL) >= 0)
+                (void)fixes_collect(lock, cache_folder(work->cache), scratch.path, &text, NULL);
+}
+
 static int fetch(Work *work, Error *error)
 {
+        const Lock *lock = work->after ? work->after : work->before;
         LockFetch options = { .cache_folder = cache_folder(work->cache),
                 .sources = work->sources,
                 .fallbacks = work->recipe->fallback_mirrors,
                 .log_fd = work->log_fd };
+        int r;
 
-        return lock_fetch(work->after ? work->after : work->before, &options, &work->fetched, error);
+        r = lock_fetch(lock, &options, &work->fetched, error);
+        if (r >= 0)
+                read_changelogs(work, lock);
+        return r;
 }
 
 /* What an older lock is, if it can be read: with --update it may be anything. */

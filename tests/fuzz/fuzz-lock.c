@@ -47,15 +47,19 @@ static void try_uri(const char *text)
 
 static void try_deb(const uint8_t *data, size_t size)
 {
-        _cleanup_fd_ int fd = memfd_create("deb", MFD_CLOEXEC);
-        _cleanup_free_ char *control = NULL;
+        _cleanup_fd_ int fd = memfd_create("deb", MFD_CLOEXEC), scratch = memfd_create("data", MFD_CLOEXEC);
+        _cleanup_free_ char *control = NULL, *changelog = NULL;
         Error error = { 0 };
+        size_t changelog_size;
         int r;
 
-        MUST(fd >= 0 && pwrite_full(fd, data, size, 0) >= 0);
+        MUST(fd >= 0 && scratch >= 0 && pwrite_full(fd, data, size, 0) >= 0);
         r = deb_read_control(fd, &control, &error);
         MUST((r < 0) == error_is_set(&error));
         MUST(r < 0 || (!strstr(control, "\n\n") && control[strlen(control) - 1] == '\n'));
+        error_clear(&error);
+        r = deb_read_changelog(fd, "tool", scratch, &changelog, &changelog_size, &error);
+        MUST((r < 0 && r != -ENOENT) == error_is_set(&error));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

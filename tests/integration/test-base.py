@@ -11,6 +11,7 @@ import tarfile
 
 from harness.archive import SUITE, Archive
 from harness.oci import TYPE, Layout, archive, digest, member
+from harness.repository import bascule_image
 from harness.servers import Hostile
 from harness.system import SYSTEM, Scene, programs
 from harness.tap import Skip, need_root, run, test
@@ -380,6 +381,56 @@ def packages_are_installed_on_what_the_base_has(world):
     assert "+ library 1" in scene.run("lock", "a.tar", "--update", *scene.options)
     scene.build("a.tar", "--locked", *scene.options)
     assert scene.packages() == {"library": "1", "tool": "2"} and "content-of-library" in scene.tree()
+
+
+ENTRY = "%s (%s) tiny; urgency=high\n\n  * %s\n\n -- nobody <nobody@test.example>  Mon, 02 Jan 2006 15:04:05 +0000\n\n"
+
+
+@test
+def what_an_update_mends_is_told_from_changelogs(world):
+    scene = Packages(world)
+    scene.put("a.tar", _dpkg_system())
+    log = ENTRY % ("source", "2", "New.") + ENTRY % ("source", "1", "CVE-2019-0001")
+    scene.archive.add("tool", "2", changelog=log, Source="source")
+    scene.archive.publish()
+    scene.run("lock", "a.tar", *scene.options)
+    scene.build("a.tar", "--locked", "--version", "1", *scene.options)
+    os.rename(scene.out, scene.path("one"))
+    log = ENTRY % ("source", "3.0", "CVE-2020-22222 and CVE-2020-1111.") + ENTRY % ("source", "2.1", "CVE-2020-1111") + log
+    scene.archive.remove("tool", "2")
+    scene.archive.add("tool", "3.0+b1", changelog=log, Source="source (3.0)")
+    scene.archive.publish()
+    scene.run("lock", "a.tar", "--update", *scene.options)
+    scene.build("a.tar", "--locked", "--version", "2", *scene.options)
+    os.rename(scene.out, scene.path("two"))
+    with open(scene.path("two/fixes.json"), encoding="ascii") as file:
+        paper = json.load(file)
+    assert paper == {"format": 1, "sources": {"source": {"since": "1", "fixes": [
+        {"version": "3.0", "cves": ["CVE-2020-1111", "CVE-2020-22222"]}, {"version": "2.1", "cves": ["CVE-2020-1111"]},
+        {"version": "1", "cves": ["CVE-2019-0001"]}]}}}, paper
+    fixes = [{"source": "source", "version": "2.1", "cve": "CVE-2020-1111"},
+             {"source": "source", "version": "3.0", "cve": "CVE-2020-22222"}]
+    report = json.loads(bascule_image(world, "diff", scene.path("one"), scene.path("two"), "--json"))
+    assert report["fixes"] == fixes and "fixes-not-known" not in report, report
+    assert "CVE-2020-22222" in bascule_image(world, "diff", scene.path("one"), scene.path("two"))
+    report = json.loads(bascule_image(world, "diff", scene.path("two"), scene.path("one"), "--json"))
+    assert "fixes" not in report and report["packages"], report
+    # The same of releases, where the paper is signed with the rest.
+    repo, keys = scene.path("repo"), scene.path("keys")
+    bascule_image(world, "keys", "init", keys)
+    for name in ("one", "two"):
+        bascule_image(world, "release", scene.path(name), "--repo", repo, "--channel", "stable", "--keys", keys, "--level", "1",
+                      "--cache", scene.cache)
+    report = json.loads(bascule_image(world, "diff", "1", "2", "--repo", repo, "--json"))
+    assert report["fixes"] == fixes, report
+    # A paper that was changed is not believed.
+    with open(scene.path("two/fixes.json"), "a", encoding="ascii") as file:
+        file.write(" ")
+    try:
+        bascule_image(world, "diff", scene.path("one"), scene.path("two"))
+        raise AssertionError("a changed paper was believed")
+    except RuntimeError as error:
+        assert "is not the file that image.json describes" in str(error), error
 
 
 @test

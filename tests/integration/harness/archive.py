@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tiny package archive: real packages made by dpkg-deb, indexes by apt-ftparchive, signed with a key of its own."""
+import gzip
 import hashlib
 import os
 import subprocess
@@ -41,9 +42,14 @@ class Archive:
         with open(self.path(name, version), "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
 
-    def add(self, name, version="1", compression="xz", content="x", **fields):
-        """A package; fields such as Depends="other", Priority="required", Essential="yes"."""
+    def add(self, name, version="1", compression="xz", content="x", changelog=None, **fields):
+        """A package; fields such as Depends="other", Priority="required", Essential="yes"; with the text of a changelog."""
         tree = os.path.join(self.scratch, name)
+        if changelog:
+            folder = os.path.join(tree, "usr/share/doc", name)
+            os.makedirs(folder, exist_ok=True)
+            with gzip.open(folder + "/changelog.Debian.gz", "wb") as file:
+                file.write(changelog.encode())
         os.makedirs(os.path.join(tree, "DEBIAN"), exist_ok=True)
         with open(os.path.join(tree, "DEBIAN/control"), "w", encoding="ascii") as file:
             file.write("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: nobody <nobody@test.example>\n"
