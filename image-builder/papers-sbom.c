@@ -34,7 +34,7 @@ static json_t *image_json(const PaperInput *input)
         _cleanup_free_ char *vendor = string_format("Organization: %s", input->vendor);
         json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s}", "SPDXID",
                         IMAGE_REFERENCE, "name", input->image_id, "versionInfo", input->version,
-                        "primaryPackagePurpose", "OPERATING-SYSTEM", "downloadLocation", UNKNOWN,
+                        "primaryPackagePurpose", "OPERATING_SYSTEM", "downloadLocation", UNKNOWN,
                         "filesAnalyzed", 0, "licenseConcluded", UNKNOWN, "licenseDeclared", UNKNOWN,
                         "copyrightText", UNKNOWN, "supplier", UNKNOWN);
 

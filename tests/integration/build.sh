@@ -86,6 +86,7 @@ ok $? "and the same bytes"
 judge "sfdisk finds nothing wrong" sfdisk --verify "$work/one/disk.raw"
 judge "qemu-img finds nothing wrong with the qcow2" qemu-img check "$work/one/disk.qcow2"
 judge "the qcow2 holds what the raw disk holds" qemu-img compare "$work/one/disk.raw" "$work/one/disk.qcow2"
+judge "the bill of materials is SPDX 2.3" "$top/tests/tools/spdx_check.py" "$work/one/sbom.spdx.json"
 
 esp_start=$(sfdisk -J "$work/one/disk.raw" | python3 -c '
 import json, sys

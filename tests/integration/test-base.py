@@ -359,6 +359,12 @@ class Packages(Scene):
             return {package["name"]: package["version"] for package in json.load(file)["packages"]}
 
 
+def _judge_bill(scene):
+    judge = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools/spdx_check.py")
+    done = subprocess.run([judge, os.path.join(scene.out, "sbom.spdx.json")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @test
 def packages_are_installed_on_what_the_base_has(world):
     scene = Packages(world)
@@ -373,8 +379,10 @@ def packages_are_installed_on_what_the_base_has(world):
     scene.run("lock", "a.tar", *scene.options)
     lock = json.load(open(scene.recipe + ".lock", encoding="ascii"))
     assert [package["name"] for package in lock["packages"]] == ["tool"], lock["packages"]
+    _judge_bill(scene)
     scene.build("a.tar", "--locked", *scene.options)
     assert scene.root_hash() == free
+    _judge_bill(scene)
     # Another base: the lock is stale, and renewed it upgrades what is too old.
     scene.put("a.tar", _dpkg_system(version="0.5"))
     scene.refuse("a.tar", "the lock is stale: the recipe has Base=", 5, *scene.options)
