@@ -10,10 +10,12 @@
  * of
  *
  *     fail=ERRNO     the call is not made and returns that error; brk(2), which has none, moves nothing
- *     lasting=ERRNO  the same for this call and all later ones of that name on files, as of a device that
- * has died after=ERRNO    the call is made and returns that error (close(2)) short          the call is made
- * with half its length (at least 1) kill-before    every process is killed, with SIGKILL, and the call is
- * not made kill-after     the same, but the call has returned
+ *     lasting=ERRNO  the same for this call and all later ones of that name on files, as of a device
+ *                    that has died
+ *     after=ERRNO    the call is made and returns that error (close(2))
+ *     short          the call is made with half its length (at least 1)
+ *     kill-before    every process is killed, with SIGKILL, and the call is not made
+ *     kill-after     the same, but the call has returned
  *
  * The trace has a line for each call: WHO CALL NUMBER RESULT LENGTH KIND, where LENGTH is the third argument
  * and KIND what the first one is if it can be a descriptor: eventfd, socket, pipe, file, or -. The report
@@ -24,8 +26,8 @@
  * others; a call that is not made is replaced by getpid(2), which every filter of ours allows. */
 
 #include "call-names.h"
+#include "call-threads.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -34,18 +36,9 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if !defined(__x86_64__)
-#error "say in set_call() and set_result() which registers this architecture uses"
-#endif
-
-#define PROCESSES_MAX 128
-#define CALLS_MAX 512 /* numbers of system calls */
-#define NAME_MAX_BYTES 80
-#define ROLES_MAX 8
 #define AFTERLIFE_SECONDS 8 /* that children may outlive the program */
 #define OPTIONS                                                                                             \
         (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |           \
@@ -67,85 +60,16 @@ typedef struct Fault {
         bool is_set, is_lasting, is_begun, is_done;
 } Fault;
 
-/* A thread that is traced. */
-typedef struct Traced {
-        pid_t pid; /* 0: free */
-        char who[NAME_MAX_BYTES];
-        bool is_known, is_held; /* named by its parent's event; stopped until then */
-        bool is_inside, is_spoiled, is_counted;
-        unsigned threads; /* that it has started */
-        unsigned long entry,
-                        entry_word; /* first instruction of the program, while a breakpoint stands there */
-        unsigned short counts[CALLS_MAX];
-        unsigned long call, length;
-        unsigned long long old_first, old_third; /* arguments, as the caller gave them */
-        const char *kind;                        /* of the descriptor that the call is for */
-} Traced;
-
-typedef struct RoleCount {
-        char name[NAME_MAX_BYTES];
-        unsigned count;
-} RoleCount;
-
-static Traced traced[PROCESSES_MAX];
-static RoleCount roles[ROLES_MAX];
 static Fault fault;
 static FILE *trace, *report;
 static pid_t root;
 static unsigned spawned;
 static volatile sig_atomic_t is_late;
 
-static void die(const char *what)
-{
-        (void)fprintf(stderr, "call-injector: %s: %s\n", what, strerror(errno));
-        exit(125);
-}
-
 static void on_alarm(int number)
 {
         (void)number;
         is_late = 1;
-}
-
-static Traced *find(pid_t pid)
-{
-        for (size_t i = 0; i < PROCESSES_MAX; i++)
-                if (traced[i].pid == pid)
-                        return &traced[i];
-        return NULL;
-}
-
-static Traced *find_or_add(pid_t pid)
-{
-        Traced *thread = find(pid);
-        if (thread)
-                return thread;
-        thread = find(0);
-        if (!thread) {
-                errno = E2BIG;
-                die("more processes than there are places for");
-        }
-        *thread = (Traced){ .pid = pid };
-        return thread;
-}
-
-static size_t count_traced(void)
-{
-        size_t count = 0;
-        for (size_t i = 0; i < PROCESSES_MAX; i++)
-                count += traced[i].pid != 0;
-        return count;
-}
-
-/* Kills whatever is left, as a power cut would, and waits until it is gone. */
-static void kill_all(void)
-{
-        int status;
-        for (size_t i = 0; i < PROCESSES_MAX; i++)
-                if (traced[i].pid)
-                        (void)kill(traced[i].pid, SIGKILL);
-        while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
-                ;
 }
 
 static void finish(int status, const char *word)
@@ -157,87 +81,6 @@ static void finish(int status, const char *word)
         if (trace)
                 (void)fclose(trace);
         exit(status);
-}
-
-static void get_registers(pid_t pid, struct user_regs_struct *ret)
-{
-        if (ptrace(PTRACE_GETREGS, pid, NULL, ret) < 0 && errno != ESRCH)
-                die("cannot read registers");
-}
-
-static void set_registers(pid_t pid, const struct user_regs_struct *registers)
-{
-        if (ptrace(PTRACE_SETREGS, pid, NULL, registers) < 0 && errno != ESRCH)
-                die("cannot write registers");
-}
-
-/* ---- Names ---- */
-
-/* After exec: a role is named after itself, all else keeps its name. */
-static void name_by_command_line(Traced *thread)
-{
-        char path[64], line[512];
-        (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)thread->pid);
-        FILE *file = fopen(path, "re");
-        if (!file)
-                return;
-        size_t size = fread(line, 1, sizeof(line) - 1, file);
-        (void)fclose(file);
-        line[size] = '\0';
-        const char *argument = line + strlen(line) + 1;
-        if (argument >= line + size || strncmp(argument, "--role=", 7) != 0)
-                return;
-        for (size_t i = 0; i < ROLES_MAX; i++) {
-                if (roles[i].count > 0 && strcmp(roles[i].name, argument + 7) != 0)
-                        continue;
-                (void)snprintf(roles[i].name, sizeof(roles[i].name), "%.30s", argument + 7);
-                (void)snprintf(thread->who, sizeof(thread->who), "%.30s%u", roles[i].name, ++roles[i].count);
-                return;
-        }
-}
-
-static unsigned long entry_address(pid_t pid)
-{
-        char path[64];
-        unsigned long pair[2], found = 0;
-        (void)snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
-        FILE *file = fopen(path, "re");
-        if (!file)
-                return 0;
-        while (!found && fread(pair, sizeof(pair), 1, file) == 1)
-                found = pair[0] == AT_ENTRY ? pair[1] : 0;
-        (void)fclose(file);
-        return found;
-}
-
-/* Until the breakpoint is met, the loader works. */
-static void await_entry(Traced *thread)
-{
-        unsigned long entry = entry_address(thread->pid);
-        errno = 0;
-        long word = entry ? ptrace(PTRACE_PEEKTEXT, thread->pid, entry, NULL) : -1;
-        if (word == -1 && errno)
-                return;
-        unsigned long trap = ((unsigned long)word & ~0xffUL) | 0xcc;
-        if (!entry || ptrace(PTRACE_POKETEXT, thread->pid, entry, trap) < 0)
-                return;
-        thread->entry = entry;
-        thread->entry_word = (unsigned long)word;
-        (void)strcat(thread->who, ".ld");
-}
-
-static void leave_loader(Traced *thread)
-{
-        struct user_regs_struct registers;
-        get_registers(thread->pid, &registers);
-        if (registers.rip != thread->entry + 1)
-                return;
-        registers.rip = thread->entry;
-        set_registers(thread->pid, &registers);
-        (void)ptrace(PTRACE_POKETEXT, thread->pid, thread->entry, thread->entry_word);
-        thread->entry = 0;
-        thread->who[strlen(thread->who) - strlen(".ld")] = '\0';
-        memset(thread->counts, 0, sizeof(thread->counts));
 }
 
 static void resume(const Traced *thread, int signal_number)
@@ -252,7 +95,7 @@ static void on_child(Traced *parent, int event)
         unsigned long message = 0;
         if (ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &message) < 0)
                 return;
-        Traced *child = find_or_add((pid_t)message);
+        Traced *child = thread_find_or_add((pid_t)message);
         if (event == PTRACE_EVENT_CLONE)
                 (void)snprintf(child->who, sizeof(child->who), "%.50s.t%u", parent->who, ++parent->threads);
         else
@@ -272,13 +115,13 @@ static void spoil_before(Traced *thread)
         fault.is_begun = true;
         if (fault.action == ACTION_KILL_BEFORE) {
                 fault.is_done = true;
-                kill_all();
+                thread_kill_all();
                 finish(99, "killed");
         }
         thread->is_spoiled = true;
         if (fault.action != ACTION_FAIL && fault.action != ACTION_SHORT)
                 return;
-        get_registers(thread->pid, &registers);
+        thread_get_registers(thread->pid, &registers);
         thread->old_first = registers.rdi;
         thread->old_third = registers.rdx;
         if (fault.action == ACTION_FAIL && thread->call == SYS_brk)
@@ -287,7 +130,7 @@ static void spoil_before(Traced *thread)
                 registers.orig_rax = SYS_getpid;
         else
                 registers.rdx = registers.rdx > 1 ? registers.rdx / 2 : registers.rdx;
-        set_registers(thread->pid, &registers);
+        thread_set_registers(thread->pid, &registers);
 }
 
 static void spoil_after(Traced *thread)
@@ -296,17 +139,17 @@ static void spoil_after(Traced *thread)
         thread->is_spoiled = false;
         fault.is_done = true;
         if (fault.action == ACTION_KILL_AFTER) {
-                kill_all();
+                thread_kill_all();
                 finish(99, "killed");
         }
-        get_registers(thread->pid, &registers);
+        thread_get_registers(thread->pid, &registers);
         if (fault.action == ACTION_AFTER || (fault.action == ACTION_FAIL && thread->call != SYS_brk))
                 registers.rax = (unsigned long long)-(long long)fault.errnum;
         if (fault.action != ACTION_AFTER) { /* callers rely on registers that hold arguments */
                 registers.rdi = thread->old_first;
                 registers.rdx = thread->old_third;
         }
-        set_registers(thread->pid, &registers);
+        thread_set_registers(thread->pid, &registers);
 }
 
 static bool is_wanted(const Traced *thread, const char *call, unsigned long number)
@@ -387,8 +230,8 @@ static void on_stop(Traced *thread, int status)
         case PTRACE_EVENT_EXEC:
                 memset(thread->counts, 0, sizeof(thread->counts));
                 thread->is_counted = false; /* what began before exec ends after it */
-                name_by_command_line(thread);
-                await_entry(thread);
+                thread_name_by_command_line(thread);
+                thread_await_entry(thread);
                 number = 0;
                 break;
         case PTRACE_EVENT_STOP:
@@ -403,7 +246,7 @@ static void on_stop(Traced *thread, int status)
                         on_call(thread);
                         number = 0;
                 } else if (number == SIGTRAP && thread->entry) {
-                        leave_loader(thread);
+                        thread_leave_loader(thread);
                         number = 0;
                 }
         }
@@ -419,17 +262,17 @@ static void watch(void)
 {
         int status, root_status = 125;
         bool has_ended = false;
-        while (count_traced() > 0) {
+        while (thread_count() > 0) {
                 pid_t pid = waitpid(-1, &status, __WALL);
                 if (is_late) {
-                        kill_all();
+                        thread_kill_all();
                         finish(has_ended ? root_status : 124, has_ended ? "orphans" : "late");
                 }
                 if (pid < 0 && errno == EINTR)
                         continue;
                 if (pid < 0)
                         break;
-                Traced *thread = find_or_add(pid);
+                Traced *thread = thread_find_or_add(pid);
                 if (WIFSTOPPED(status)) {
                         on_stop(thread, status);
                         continue;
@@ -463,7 +306,7 @@ static pid_t start(char **argv)
         }
         if (ptrace(PTRACE_SEIZE, pid, NULL, OPTIONS) < 0)
                 die("cannot trace");
-        Traced *thread = find_or_add(pid);
+        Traced *thread = thread_find_or_add(pid);
         (void)strcpy(thread->who, "engine");
         thread->is_known = true;
         (void)close(gate[0]);
