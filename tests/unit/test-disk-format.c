@@ -133,6 +133,22 @@ TEST(a_vmdk_begins_as_it_did_and_others_read_it)
         CHECK_EQ(judge("qemu-img info -f vmdk disk.vmdk | grep -q 'create type: streamOptimized'"), 0);
 }
 
+TEST(a_second_reader_finds_the_same_disk_in_each)
+{
+        static const char *const names[] = { "vhd", "vdi", "vmdk" };
+
+        if (!has_tool("7z"))
+                TEST_SKIP("7z is not installed");
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                char command[128];
+
+                CHECK(make(names[i], 0)[0]);
+                (void)snprintf(command, sizeof(command), "7z e -so -t%s disk.%s 2>errors | cmp - disk.raw",
+                                names[i], names[i]);
+                CHECK_EQ(judge(command), 0);
+        }
+}
+
 TEST(an_ova_is_an_archive_whose_hashes_hold)
 {
         CHECK(make("ova", 0)[0]);
