@@ -3,6 +3,7 @@
 
 #include "file.h"
 #include "gpt.h"
+#include "strv.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -265,6 +266,50 @@ int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UU
         if (!found)
                 return -ENODEV;
         *ret_path = TAKE_PTR(found);
+        return 0;
+}
+
+/* Devices that stand for something else than a disk, by the beginnings of their names. */
+static bool is_disk_name(const char *name)
+{
+        static const char *const others[] = { ".", "loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd",
+                "mtdblock" };
+
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+                if (strncmp(name, others[i], strlen(others[i])) == 0)
+                        return false;
+        return true;
+}
+
+int block_disks(const BlockTree *tree, char ***ret_paths)
+{
+        _cleanup_free_ char *class = path_join(tree->sys, "class/block");
+        _cleanup_(dir_closep) DirHandle dir = NULL;
+        _cleanup_strv_ char **paths = NULL;
+        const struct dirent *entry;
+        int r = 0;
+
+        if (!class)
+                return -ENOMEM;
+        dir = opendir(class);
+        if (!dir && errno != ENOENT)
+                return -errno;
+        while (r >= 0 && dir && (entry = readdir(dir))) {
+                _cleanup_free_ char *folder = path_join(class, entry->d_name), *node = NULL;
+                uint64_t read_only;
+
+                if (!folder)
+                        return -ENOMEM;
+                if (is_disk_name(entry->d_name) && is_candidate(folder) &&
+                                (read_number(folder, "ro", &read_only) < 0 || read_only == 0) &&
+                                node_path(tree, folder, &node) >= 0)
+                        r = strv_append(&paths, node);
+        }
+        if (r < 0)
+                return r;
+        if (paths)
+                strv_sort(paths);
+        *ret_paths = TAKE_PTR(paths);
         return 0;
 }
 

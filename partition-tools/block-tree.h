@@ -31,5 +31,9 @@ int block_partition_node(const BlockTree *tree, dev_t disk, unsigned number, cha
 int block_disk_of(const BlockTree *tree, dev_t device, char **ret_path);
 int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UUID_SIZE], char **ret_path);
 
+/* Paths of the whole disks that can be written to, in byte order, as a strv: no partitions, none that
+ * another device is made of, none in memory, no loop devices, drives for discs and the like. */
+int block_disks(const BlockTree *tree, char ***ret_paths);
+
 /* An attribute of a whole disk, such as "device/model", without white space around it. -ENOENT. */
 int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribute, char **ret);

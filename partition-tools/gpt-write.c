@@ -52,7 +52,10 @@ static GptHeader make_backup_header(const Gpt *gpt)
 
         header.my_lba = gpt->disk_sectors - 1;
         header.alternate_lba = 1;
-        header.entries_lba = header.my_lba - gpt_entries_sectors(gpt->entry_count, gpt->sector_size_bytes);
+        header.entries_lba = gpt->backup_entries_lba;
+        if (header.entries_lba == 0)
+                header.entries_lba = header.my_lba -
+                                     gpt_entries_sectors(gpt->entry_count, gpt->sector_size_bytes);
         return header;
 }
 

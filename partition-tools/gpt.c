@@ -87,6 +87,83 @@ void gpt_set_last_lba(Gpt *gpt, uint32_t index, uint64_t last_lba)
         write_le64(entry_at(gpt, index) + GPT_ENTRY_LAST_AT, last_lba);
 }
 
+void gpt_set_flags(Gpt *gpt, uint32_t index, uint64_t flags)
+{
+        write_le64(entry_at(gpt, index) + GPT_ENTRY_FLAGS_AT, flags);
+}
+
+int gpt_put(Gpt *gpt, uint32_t index, const GptEntry *entry)
+{
+        uint8_t *raw;
+
+        if (index >= gpt->entry_count)
+                return -ERANGE;
+        raw = entry_at(gpt, index);
+        memset(raw, 0, GPT_ENTRY_SIZE);
+        gpt_uuid_swap(entry->type, raw + GPT_ENTRY_TYPE_AT);
+        gpt_uuid_swap(entry->uuid, raw + GPT_ENTRY_UUID_AT);
+        write_le64(raw + GPT_ENTRY_FIRST_AT, entry->first_lba);
+        write_le64(raw + GPT_ENTRY_LAST_AT, entry->last_lba);
+        write_le64(raw + GPT_ENTRY_FLAGS_AT, entry->flags);
+        for (size_t i = 0; i < GPT_ENTRY_NAME_UNITS && entry->name[i]; i++)
+                write_le16(raw + GPT_ENTRY_NAME_AT + 2 * i, (uint8_t)entry->name[i]);
+        return 0;
+}
+
+void gpt_clear(Gpt *gpt, uint32_t index)
+{
+        if (index < gpt->entry_count)
+                memset(entry_at(gpt, index), 0, GPT_ENTRY_SIZE);
+}
+
+/* Whether every partition begins and ends with a sector of the other table, in its usable area. */
+static bool fits(const Gpt *gpt, const Gpt *other)
+{
+        GptEntry entry;
+
+        for (uint32_t i = 0; i < gpt->entry_count; i++) {
+                uint64_t begin, end;
+
+                if (!gpt_get(gpt, i, &entry))
+                        continue;
+                if (MUL_OVERFLOWS(entry.first_lba, (uint64_t)gpt->sector_size_bytes, &begin) ||
+                                MUL_OVERFLOWS(entry.last_lba + 1, (uint64_t)gpt->sector_size_bytes, &end) ||
+                                begin % other->sector_size_bytes != 0 ||
+                                end % other->sector_size_bytes != 0 ||
+                                begin / other->sector_size_bytes < other->first_usable_lba ||
+                                end / other->sector_size_bytes > other->last_usable_lba + 1)
+                        return false;
+        }
+        return true;
+}
+
+int gpt_convert(Gpt *gpt, unsigned sector_size_bytes)
+{
+        uint64_t before = gpt->sector_size_bytes, first;
+        Gpt next = *gpt;
+        GptEntry entry;
+
+        if (sector_size_bytes != 512 && sector_size_bytes != 4096)
+                return -EINVAL;
+        next.sector_size_bytes = sector_size_bytes;
+        next.disk_sectors = gpt->disk_sectors * before / sector_size_bytes;
+        first = (gpt->first_usable_lba * before + sector_size_bytes - 1) / sector_size_bytes;
+        next.first_usable_lba = MAX_OF(first, 2 + gpt_entries_sectors(gpt->entry_count, sector_size_bytes));
+        next.last_usable_lba = gpt_last_usable_lba(&next, next.disk_sectors);
+        next.primary_entries_lba = 2;
+        next.backup_entries_lba = 0;
+        if (!fits(gpt, &next))
+                return -EINVAL;
+        for (uint32_t i = 0; i < gpt->entry_count; i++)
+                if (gpt_get(gpt, i, &entry)) {
+                        write_le64(entry_at(gpt, i) + GPT_ENTRY_FIRST_AT,
+                                        entry.first_lba * before / sector_size_bytes);
+                        gpt_set_last_lba(gpt, i, (entry.last_lba + 1) * before / sector_size_bytes - 1);
+                }
+        *gpt = next;
+        return 0;
+}
+
 uint64_t gpt_last_usable_lba(const Gpt *gpt, uint64_t disk_sectors)
 {
         uint64_t taken = gpt_entries_sectors(gpt->entry_count, gpt->sector_size_bytes) + 1;

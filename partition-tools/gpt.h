@@ -43,6 +43,7 @@ typedef struct Gpt {
         uint8_t disk_uuid[16]; /* printed order */
         uint64_t first_usable_lba, last_usable_lba;
         uint64_t primary_entries_lba; /* 2 unless the table was made by something unusual */
+        uint64_t backup_entries_lba;  /* where to write them; 0: right before the backup's header */
         uint32_t entry_count;
         uint8_t *entries; /* owned; entry_count raw entries */
         GptReport report; /* of what was read */
@@ -74,6 +75,21 @@ int gpt_check(const Gpt *gpt, Error *error);
 bool gpt_get(const Gpt *gpt, uint32_t index, GptEntry *ret);
 void gpt_set_uuid(Gpt *gpt, uint32_t index, const uint8_t uuid[static UUID_SIZE]);
 void gpt_set_last_lba(Gpt *gpt, uint32_t index, uint64_t last_lba);
+void gpt_set_flags(Gpt *gpt, uint32_t index, uint64_t flags);
+
+/* Of an entry's flags (UEFI specification 2.10, table 5.7): firmware makes no volume of the partition. */
+#define GPT_FLAG_NO_BLOCK_IO UINT64_C(2)
+
+/* Fills an entry, whose name is ASCII and is cut after 36 letters. -ERANGE for an index that there is not.
+ */
+int gpt_put(Gpt *gpt, uint32_t index, const GptEntry *entry);
+/* Makes it an unused one. */
+void gpt_clear(Gpt *gpt, uint32_t index);
+
+/* The same partitions on a disk of the same bytes whose sectors have another size, 512 or 4096; both copies
+ * of the table will be at their usual places. -EINVAL when a partition does not begin and end with such a
+ * sector or is in the table's way, and nothing is then changed. */
+int gpt_convert(Gpt *gpt, unsigned sector_size_bytes);
 
 /* The last usable LBA of a disk of this size: the backup copy takes its end. 0 when it is too small. */
 uint64_t gpt_last_usable_lba(const Gpt *gpt, uint64_t disk_sectors);

@@ -13,6 +13,16 @@
 /* O_DIRECT wants offsets, sizes and memory in multiples of the sector. */
 #define DIRECT_ALIGNMENT 4096
 
+static uint64_t source_at(const ImageCopy *copy, uint64_t at)
+{
+        return at - copy->first_bytes + copy->from_bytes;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+        return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
 /* Where the next stretch of data, or hole, of the image ends; both inside of [at, end). */
 static uint64_t stretch_end(int fd, uint64_t at, uint64_t end, bool *ret_is_data)
 {
@@ -62,16 +72,21 @@ static int make_hole(const ImageCopy *copy, uint8_t *chunk, uint64_t at, uint64_
         return write_zeros(copy->to_fd, chunk, at, end);
 }
 
-static int copy_data(const ImageCopy *copy, uint8_t *chunk, uint64_t at, uint64_t end, Error *error)
+/* A device knows no holes: what would be one in a file is zeros there. */
+static int copy_data(const ImageCopy *copy, uint8_t *chunk, uint64_t at, uint64_t end, uint64_t *written,
+                Error *error)
 {
         while (at < end) {
                 size_t part = MIN_OF(end - at, CHUNK_SIZE);
-                int r = pread_full(copy->from_fd, chunk, part, at);
+                int r = pread_full(copy->from_fd, chunk, part, source_at(copy, at));
+                bool is_data = r >= 0 && !is_zero(chunk, part);
 
                 if (r < 0)
                         return error_set(error, ERROR_IO, -r, "cannot read the image at byte %ju: %s",
-                                        (uintmax_t)at, strerror(-r));
-                r = pwrite_full(copy->to_fd, chunk, part, at);
+                                        (uintmax_t)source_at(copy, at), strerror(-r));
+                r = is_data ? pwrite_full(copy->to_fd, chunk, part, at)
+                            : make_hole(copy, chunk, at, at + part);
+                *written += is_data ? part : 0;
                 if (r < 0)
                         return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r,
                                         "cannot write to %s at byte %ju: %s", copy->to_path, (uintmax_t)at,
@@ -95,10 +110,12 @@ int image_copy(const ImageCopy *copy, uint64_t *ret_written_bytes, Error *error)
         for (uint64_t at = copy->first_bytes, next; at < copy->end_bytes; at = next) {
                 bool is_data;
 
-                next = stretch_end(copy->from_fd, at, copy->end_bytes, &is_data);
+                next = at +
+                       stretch_end(copy->from_fd, source_at(copy, at), source_at(copy, copy->end_bytes),
+                                       &is_data) -
+                       source_at(copy, at);
                 if (is_data) {
-                        r = copy_data(copy, chunk, at, next, error);
-                        written += next - at;
+                        r = copy_data(copy, chunk, at, next, &written, error);
                 } else {
                         r = make_hole(copy, chunk, at, next);
                         if (r < 0)
@@ -153,7 +170,7 @@ int image_compare(const ImageCopy *copy, Error *error)
         progress_begin(copy->progress, "read back", copy->end_bytes - copy->first_bytes);
         for (uint64_t at = copy->first_bytes; at < copy->end_bytes;) {
                 size_t part = MIN_OF(copy->end_bytes - at, CHUNK_SIZE);
-                int r = pread_full(copy->from_fd, wanted, part, at);
+                int r = pread_full(copy->from_fd, wanted, part, source_at(copy, at));
 
                 if (r >= 0)
                         r = pread_full(fd, found, part, at);

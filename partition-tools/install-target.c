@@ -141,6 +141,8 @@ int install_target_look(const char *path, InstallTarget **ret, Error *error)
         if (!target->path || !target->model || !target->serial)
                 return error_oom(error);
         r = fd_size(fd, &target->size_bytes);
+        if (r >= 0 && target->is_block_device)
+                r = gpt_sector_size(fd, &target->sector_size_bytes);
         if (r >= 0)
                 r = describe_contents(target, fd);
         if (r < 0)

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "grow.h"
 #include "image-copy.h"
+#include "medium.h"
 #include "partition-role.h"
 
 #include <fcntl.h>
@@ -12,9 +13,13 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* Wiped at both ends of the disk before the copy: whatever table, boot code or superblock was there. */
 #define WIPE_SIZE MIB
+
+#define LOCK_POLLS 300
+#define LOCK_POLL_NANOSECONDS 100000000L /* 30 s in all */
 
 static const char qcow2_magic[4] = "QFI\xfb";
 
@@ -22,6 +27,7 @@ typedef struct Install {
         int image_fd, target_fd;
         Gpt *gpt;            /* of the image, turned into that of the target */
         uint64_t first, end; /* bytes to copy: from the first partition to the end of the last */
+        uint64_t esp_first, esp_end, esp_from; /* the ESP among them, and where the image has it */
 } Install;
 
 static void install_done(Install *install)
@@ -29,6 +35,14 @@ static void install_done(Install *install)
         (void)fd_close(install->image_fd);
         (void)fd_close(install->target_fd);
         (void)gpt_free(install->gpt);
+}
+
+/* A device that is larger than the image that was written to it has no table at its end. */
+static bool is_whole(const Disk *disk)
+{
+        return disk->table.primary == GPT_COPY_GOOD &&
+               (disk->table.backup == GPT_COPY_GOOD ||
+                               (disk->is_block_device && disk->table.backup == GPT_COPY_ASTRAY));
 }
 
 static int open_image(const char *path, Install *install, Error *error)
@@ -49,7 +63,7 @@ static int open_image(const char *path, Install *install, Error *error)
         r = disk_open(path, &disk, error);
         if (r < 0)
                 return r;
-        if (disk->table.primary != GPT_COPY_GOOD || disk->table.backup != GPT_COPY_GOOD)
+        if (!is_whole(disk))
                 return error_set(error, ERROR_CORRUPT, EBADMSG,
                                 "%s is cut off or damaged: its primary partition table is %s, its backup %s",
                                 path, gpt_copy_state_name(disk->table.primary),
@@ -57,11 +71,24 @@ static int open_image(const char *path, Install *install, Error *error)
         return gpt_read(install->image_fd, disk->sector_size_bytes, &install->gpt, error);
 }
 
+/* Whoever closes a disk that was open for writing wakes udev, which locks it while it looks what is new: our
+ * own look at it is enough. */
+static int lock_target(int fd)
+{
+        const struct timespec pause = { .tv_nsec = LOCK_POLL_NANOSECONDS };
+
+        for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+                if (errno != EWOULDBLOCK || i >= LOCK_POLLS)
+                        return -errno;
+                (void)nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 static int open_target(const InstallTarget *target, Install *install, Error *error)
 {
         struct stat image, disk;
-        unsigned sector_size = install->gpt->sector_size_bytes;
-        int r = 0;
+        int r;
 
         install->target_fd = open(target->path,
                         O_RDWR | O_CLOEXEC | O_NOCTTY | (target->is_block_device ? O_EXCL : 0));
@@ -71,19 +98,39 @@ static int open_target(const InstallTarget *target, Install *install, Error *err
         if (fstat(install->image_fd, &image) < 0 || fstat(install->target_fd, &disk) < 0)
                 return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", target->path,
                                 strerror(errno));
-        if (image.st_dev == disk.st_dev && image.st_ino == disk.st_ino)
+        if ((image.st_dev == disk.st_dev && image.st_ino == disk.st_ino) ||
+                        (S_ISBLK(image.st_mode) && S_ISBLK(disk.st_mode) && image.st_rdev == disk.st_rdev))
                 return error_set(error, ERROR_USAGE, EINVAL, "%s is the image itself", target->path);
-        if (target->is_block_device)
-                r = gpt_sector_size(install->target_fd, &sector_size);
-        if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot look at %s: %s", target->path, strerror(-r));
-        if (sector_size != install->gpt->sector_size_bytes)
+        r = lock_target(install->target_fd);
+        return r < 0 ? error_set(error, ERROR_BUSY, -r, "another program has locked %s", target->path) : 0;
+}
+
+/* Only an installer carries what sectors of another size need. */
+static int fit_sectors(Install *install, const InstallTarget *target, Error *error)
+{
+        Gpt *gpt = install->gpt;
+        unsigned size = target->sector_size_bytes ? target->sector_size_bytes : gpt->sector_size_bytes;
+        char type[UUID_TEXT_SIZE];
+        GptEntry entry;
+        int r = 0;
+
+        if (medium_is(gpt))
+                r = medium_take_out(gpt, size, &install->esp_from, error);
+        else if (size != gpt->sector_size_bytes)
                 return error_set(error, ERROR_INCOMPATIBLE, ENOTSUP,
-                                "the image is made for sectors of %u bytes, and those of %s have %u",
-                                install->gpt->sector_size_bytes, target->path, sector_size);
-        if (flock(install->target_fd, LOCK_EX | LOCK_NB) < 0)
-                return error_set(error, ERROR_BUSY, errno, "another program has locked %s", target->path);
-        return 0;
+                                "the image is made for sectors of %u bytes, and those of %s have %u; the "
+                                "image "
+                                "of an installer (Formats=installer) fits both",
+                                gpt->sector_size_bytes, target->path, size);
+        for (uint32_t i = 0; i < gpt->entry_count; i++)
+                if (gpt_get(gpt, i, &entry) && partition_role_from(uuid_format(entry.type, type),
+                                                               entry.name) == PARTITION_ESP) {
+                        install->esp_first = entry.first_lba * gpt->sector_size_bytes;
+                        install->esp_end = (entry.last_lba + 1) * gpt->sector_size_bytes;
+                }
+        if (install->esp_from == 0)
+                install->esp_from = install->esp_first;
+        return r;
 }
 
 static int new_identifiers(Gpt *gpt)
@@ -150,6 +197,8 @@ static int prepare(const char *image_path, const InstallTarget *target, Install 
 
         if (r >= 0)
                 r = open_target(target, install, error);
+        if (r >= 0)
+                r = fit_sectors(install, target, error);
         return r < 0 ? r : plan_table(install, target, error);
 }
 
@@ -187,12 +236,59 @@ static uint64_t var_size(const Gpt *gpt)
         return size;
 }
 
+/* A stretch of the target, unless it is empty: copied, or read back. */
+static int treat(const Install *install, const InstallTarget *target, Progress *progress,
+                const ImageCopy *range, uint64_t *written_bytes, Error *error)
+{
+        ImageCopy copy = *range;
+        uint64_t written = 0;
+        int r;
+
+        if (copy.first_bytes >= copy.end_bytes)
+                return 0;
+        copy.from_fd = install->image_fd;
+        copy.to_fd = install->target_fd;
+        copy.to_path = target->path;
+        copy.to_is_block_device = target->is_block_device;
+        copy.progress = progress;
+        r = written_bytes ? image_copy(&copy, &written, error) : image_compare(&copy, error);
+        if (r >= 0 && written_bytes)
+                *written_bytes += written;
+        return r;
+}
+
+/* What is before the ESP, it, and what is behind it; all at once where the image has it at its place. */
+static int treat_all(const Install *install, const InstallTarget *target, Progress *progress,
+                uint64_t *written_bytes, Error *error)
+{
+        const ImageCopy whole = {
+                .first_bytes = install->first, .end_bytes = install->end, .from_bytes = install->first
+        };
+        const ImageCopy parts[] = {
+                { .first_bytes = install->first,
+                                .end_bytes = install->esp_first,
+                                .from_bytes = install->first },
+                { .first_bytes = install->esp_first,
+                                .end_bytes = install->esp_end,
+                                .from_bytes = install->esp_from },
+                { .first_bytes = install->esp_end,
+                                .end_bytes = install->end,
+                                .from_bytes = install->esp_end },
+        };
+        int r = 0;
+
+        if (install->esp_from == install->esp_first)
+                return treat(install, target, progress, &whole, written_bytes, error);
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(parts); i++)
+                r = treat(install, target, progress, &parts[i], written_bytes, error);
+        return r;
+}
+
 int install_image(const char *image_path, const InstallTarget *target, Progress *progress,
                 InstallResult *ret, Error *error)
 {
         _cleanup_(install_done) Install install = { .image_fd = -1, .target_fd = -1 };
         InstallResult result = { 0 };
-        ImageCopy copy;
         int r = prepare(image_path, target, &install, error);
 
         if (r < 0)
@@ -200,18 +296,9 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
         r = wipe_ends(install.target_fd, target->size_bytes);
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot write to %s: %s", target->path, strerror(-r));
-        copy = (ImageCopy){
-                .from_fd = install.image_fd,
-                .to_fd = install.target_fd,
-                .to_path = target->path,
-                .to_is_block_device = target->is_block_device,
-                .first_bytes = install.first,
-                .end_bytes = install.end,
-                .progress = progress,
-        };
-        r = image_copy(&copy, &result.written_bytes, error);
+        r = treat_all(&install, target, progress, &result.written_bytes, error);
         if (r >= 0)
-                r = image_compare(&copy, error);
+                r = treat_all(&install, target, progress, NULL, error);
         if (r >= 0)
                 r = gpt_write(install.target_fd, install.gpt, error);
         if (r < 0)
@@ -221,5 +308,25 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
         memcpy(result.disk_uuid, install.gpt->disk_uuid, UUID_SIZE);
         result.var_bytes = var_size(install.gpt);
         *ret = result;
+        return 0;
+}
+
+int install_is_there(const char *image_path, const InstallTarget *target, bool *ret, Error *error)
+{
+        _cleanup_(disk_freep) Disk *image = NULL, *disk = NULL;
+        SlotContent wanted, found[SLOT_NAME_MAX] = { 0 };
+        int r = disk_open(image_path, &image, error);
+
+        if (r >= 0)
+                r = slot_read(image, SLOT_A, &wanted, error);
+        if (r < 0)
+                return r;
+        *ret = false;
+        if (!wanted.is_valid || disk_open(target->path, &disk, NULL) < 0)
+                return 0;
+        for (unsigned slot = 0; slot < SLOT_NAME_MAX; slot++)
+                if (slot_read(disk, (SlotName)slot, &found[slot], NULL) >= 0 && found[slot].is_valid &&
+                                memcmp(found[slot].superblock.uuid, wanted.superblock.uuid, UUID_SIZE) == 0)
+                        *ret = true;
         return 0;
 }

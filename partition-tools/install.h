@@ -5,7 +5,9 @@
  *
  * The table is written last, so a disk that was left half written does not look installed. It gets
  * identifiers of its own (disk, ESP, var), since the loader tells its disk by that of the ESP; the slots
- * keep theirs, which are part of their root hash. var takes the rest of the disk. */
+ * keep theirs, which are part of their root hash. var takes the rest of the disk. The image may be an
+ * installer (medium.h), as a file or as the device that the running system lies on: what is the medium's own
+ * is left out, and the target may have sectors of either size. */
 
 #include "disk.h"
 #include "progress.h"
@@ -15,6 +17,8 @@ typedef struct InstallTarget {
         char *model, *serial; /* never NULL; "" when the kernel does not know */
         char **contents;      /* strv: what it holds now, one sentence each */
         uint64_t size_bytes;
+        unsigned sector_size_bytes; /* 0: a file, which is given the image's, unless the caller knows better
+                                     */
         bool is_block_device;
 } InstallTarget;
 
@@ -37,3 +41,6 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
 
 /* Only the checks. */
 int install_check(const char *image_path, const InstallTarget *target, Error *error);
+
+/* Whether a slot of the target already holds the release that slot A of the image does. */
+int install_is_there(const char *image_path, const InstallTarget *target, bool *ret, Error *error);

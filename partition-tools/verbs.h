@@ -11,6 +11,7 @@
 
 int verb_grow(int argc, char **argv);
 int verb_install(int argc, char **argv);
+int verb_installer(int argc, char **argv);
 int verb_repair(int argc, char **argv);
 int verb_show(int argc, char **argv);
 int verb_verify(int argc, char **argv);

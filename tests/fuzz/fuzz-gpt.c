@@ -125,6 +125,23 @@ static void try_growth(const Image *image, const Disk *before)
                         before->partitions[PARTITION_VAR].offset_bytes);
 }
 
+/* There and back again the partitions are what they were. */
+static void try_other_sectors(Gpt *gpt)
+{
+        unsigned before = gpt->sector_size_bytes;
+        size_t size = (size_t)gpt->entry_count * GPT_ENTRY_SIZE;
+        _cleanup_free_ uint8_t *entries = malloc(size);
+
+        MUST(entries);
+        memcpy(entries, gpt->entries, size);
+        if (gpt_convert(gpt, before == 512 ? 4096 : 512) >= 0) {
+                MUST(gpt_check(gpt, NULL) >= 0);
+                (void)gpt_convert(gpt, before); /* a table can take more room than ours do */
+        }
+        if (gpt->sector_size_bytes == before)
+                MUST(memcmp(entries, gpt->entries, size) == 0);
+}
+
 static void try_image(const Image *image)
 {
         _cleanup_(disk_freep) Disk *disk = NULL;
@@ -136,7 +153,8 @@ static void try_image(const Image *image)
 
                 for (uint32_t i = 0; i < gpt->entry_count; i++)
                         (void)gpt_get(gpt, i, &entry);
-                (void)gpt_check(gpt, NULL);
+                if (gpt_check(gpt, NULL) >= 0)
+                        try_other_sectors(gpt);
         }
         if (disk_open(image_path(image->fd, path), &disk, NULL) < 0)
                 return;

@@ -189,6 +189,61 @@ ok $? "var arrived whole"
 ok $? "nothing of the old content is left in the empty slot"
 is_status 0 "grow finds nothing to do" grow target
 
+# --- installer: what sfdisk makes of the layout that is documented, with another ESP for other sectors
+make_medium() {
+        cp --sparse=always image medium && truncate -s 250M medium
+        sfdisk -q -w never -W never medium <<'TABLE'
+label: gpt
+start=1MiB, size=16MiB, type=c12a7328-f81f-11d2-ba4b-00a0c93ec93b, name=esp, attrs=NoBlockIOProtocol
+size=64MiB, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, name=root-a
+size=2MiB, type=2c7357ed-ebd2-46d9-aec1-23d437ec2bf5, name=root-a-verity
+size=64MiB, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, name=root-b
+size=2MiB, type=2c7357ed-ebd2-46d9-aec1-23d437ec2bf5, name=root-b-verity
+size=32MiB, type=4d21b016-b534-45c2-a9fb-5c16e091fd2d, name=var
+size=16MiB, type=0fc63daf-8483-4772-8e79-3d69d8477de4, name=esp-4096
+size=40MiB, type=c12a7328-f81f-11d2-ba4b-00a0c93ec93b, name=installer
+TABLE
+        printf 'for 512' | dd status=none conv=notrunc bs=1M seek=1 of=medium
+        printf 'for 4096' | dd status=none conv=notrunc bs=1M seek=181 of=medium
+}
+make_medium
+is_status 12 "an image that is no installer fits one size of sectors" install --yes --disk-size=300M --sector-size=4096 image target
+for size in 512 4096; do
+        is_status 0 "install of an installer onto sectors of $size bytes" install --yes --disk-size=300M --sector-size=$size medium target
+        fdisk -b $size -l target >out 2>err && ! grep -q . err && [ "$(grep -c '^target' out)" = 6 ] &&
+                [ "$(dd status=none bs=1M skip=1 count=1 if=target | tr -d '\0')" = "for $size" ]
+        ok $? "fdisk finds six partitions, and its ESP is that for $size bytes"
+        is_status 0 "the slot verifies" verify --root-hash="$root_hash" target
+        [ "$(part target var size_bytes)" = $((150 * 1048576)) ]
+        ok $? "var takes the rest of the disk"
+done
+rm target && truncate -s 300M target
+exec 7<>target
+printf '[Install]\nDisk=/dev/fd/7\nErase=yes\n' >answers
+is_status 2 "an image that is no installer does not ask" installer --answers answers image
+is_status 2 "an installer without answers needs a terminal" installer medium
+is_status 0 "an installer does what it is told in a file" installer --answers answers medium
+is_status 0 "the slot verifies" verify --root-hash="$root_hash" target
+is_status 4 "it does not do it again" installer --answers answers medium
+printf 'Reinstall=yes\n' >>answers
+is_status 0 "unless it is told to" installer --answers answers medium
+printf '[Install]\nDisk=/dev/fd/7\nSerial=X\nErase=yes\n' >answers
+is_status 5 "a disk with another serial number is refused" installer --answers answers medium
+printf '[Install]\nDisk=/dev/fd/7\n' >answers
+is_status 3 "answers that do not allow to erase are refused" installer --answers answers medium
+exec 7>&-
+if command -v script >/dev/null; then
+        rm target && truncate -s 300M target
+        printf '%s\n' 9999 "$work/small" "$work/target" wrong "$work/target" target |
+                script -qec "'$program' installer medium" /dev/null >out 2>&1
+        status=$?
+        [ $status = 0 ] && grep -q 'no number of a disk' out && grep -q 'small has 180.0 MiB' out && grep -q 'that was not' out
+        ok $? "an installer asks until a disk that will do is named twice"
+        is_status 0 "the slot verifies" verify --root-hash="$root_hash" target
+else
+        skip 2 "no script(1)"
+fi
+
 # --- real block devices
 attach() { # FILE [OPTION...]: leaves the device in $loop
         loop=$(losetup "${@:2}" -f --show "$1" 2>err) && loops+=("$loop")

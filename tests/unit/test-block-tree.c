@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "block-tree.h"
 #include "disk-image.h"
+#include "strv.h"
 #include "test.h"
 
 #include <sys/stat.h>
@@ -170,6 +171,40 @@ TEST(disk_is_found_by_partuuid_unless_a_copy_of_it_is_there)
         CHECK_OK(link_to(fixture.sys, "devices/vda/holders/dm-0", "../../dm-0"));
         CHECK_OK(block_disk_with_partuuid(&fixture.tree, uuid, &path));
         CHECK_STR(strrchr(path, '/'), "/dm-0");
+}
+
+TEST(disks_to_install_onto_are_whole_and_can_be_written)
+{
+        static const char *const more[][3] = {
+                /* name, size, ro */
+                { "sda", "1000\n", "0\n" },
+                { "sdb", "0\n", "0\n" }, /* a reader without a card */
+                { "sdc", "1000\n", "1\n" },
+                { "loop0", "1000\n", "0\n" },
+                { "sr0", "1000\n", "0\n" },
+        };
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        _cleanup_strv_ char **paths = NULL;
+
+        CHECK_OK(fixture_make(&fixture));
+        for (size_t i = 0; i < ELEMENTS(more); i++) {
+                static const char *const files[] = { "size", "ro", "uevent" };
+                char uevent[64], path[64], link[64], target[64];
+                const char *const texts[] = { more[i][1], more[i][2], uevent };
+
+                (void)snprintf(uevent, sizeof(uevent), "DEVNAME=%s\n", more[i][0]);
+                for (size_t j = 0; j < ELEMENTS(files); j++) {
+                        (void)snprintf(path, sizeof(path), "devices/%s/%s", more[i][0], files[j]);
+                        CHECK_OK(put(fixture.sys, path, texts[j]));
+                }
+                (void)snprintf(link, sizeof(link), "class/block/%s", more[i][0]);
+                (void)snprintf(target, sizeof(target), "../../devices/%s", more[i][0]);
+                CHECK_OK(link_to(fixture.sys, link, target));
+        }
+        CHECK_OK(block_disks(&fixture.tree, &paths));
+        CHECK_EQ(strv_length(paths), 2);
+        CHECK_STR(strrchr(paths[0], '/'), "/sda");
+        CHECK_STR(strrchr(paths[1], '/'), "/vda");
 }
 
 TEST(node_names_that_lead_elsewhere_are_not_followed)

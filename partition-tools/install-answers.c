@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "install-answers.h"
+
+#include "ini.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define ONLY "only"
+
+static const char *const end_names[INSTALL_END_MAX] = {
+        [INSTALL_END_POWEROFF] = "poweroff",
+        [INSTALL_END_REBOOT] = "reboot",
+        [INSTALL_END_STAY] = "stay",
+};
+
+/* As it is read. */
+typedef struct Draft {
+        InstallAnswers *answers;
+        char *disk, *serial, *end;
+        bool may_erase, may_reinstall;
+} Draft;
+
+const char *install_end_name(InstallEnd end)
+{
+        return (unsigned)end < INSTALL_END_MAX ? end_names[end] : "stay";
+}
+
+InstallAnswers *install_answers_free(InstallAnswers *answers)
+{
+        if (answers) {
+                free(answers->disk);
+                free(answers->serial);
+        }
+        free(answers);
+        return NULL;
+}
+
+static void draft_done(Draft *draft)
+{
+        (void)install_answers_free(draft->answers);
+        free(draft->disk);
+        free(draft->serial);
+        free(draft->end);
+}
+
+static int take_end(const char *word, InstallEnd *ret, Error *error)
+{
+        *ret = INSTALL_END_POWEROFF;
+        if (!word || !*word)
+                return 0;
+        for (unsigned end = 0; end < INSTALL_END_MAX; end++)
+                if (strcmp(word, end_names[end]) == 0) {
+                        *ret = (InstallEnd)end;
+                        return 0;
+                }
+        return error_set(error, ERROR_CONFIG, EINVAL, "Then=: \"%.40s\" is not poweroff, reboot or stay",
+                        word);
+}
+
+static int check(const Draft *draft, Error *error)
+{
+        bool has_disk = draft->disk && *draft->disk, has_serial = draft->serial && *draft->serial;
+
+        if (!has_disk && !has_serial)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "neither Disk= nor Serial= says onto which disk to install");
+        if (has_disk && strcmp(draft->disk, ONLY) != 0 && strncmp(draft->disk, "/dev/", 5) != 0)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Disk=: \"%.100s\" is neither a path that begins with /dev/ nor \"" ONLY
+                                "\"",
+                                draft->disk);
+        if (!draft->may_erase)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "everything on the disk is lost: that must be allowed by Erase=yes");
+        return 0;
+}
+
+static int finish(Draft *draft, InstallAnswers **ret, Error *error)
+{
+        InstallAnswers *answers;
+        int r = check(draft, error);
+
+        if (r < 0)
+                return r;
+        answers = draft->answers = calloc(1, sizeof(*answers));
+        if (!answers)
+                return error_oom(error);
+        r = take_end(draft->end, &answers->end, error);
+        if (r < 0)
+                return r;
+        answers->is_only = draft->disk && strcmp(draft->disk, ONLY) == 0;
+        answers->may_reinstall = draft->may_reinstall;
+        answers->disk = draft->disk && !answers->is_only ? TAKE_PTR(draft->disk) : strdup("");
+        answers->serial = draft->serial ? TAKE_PTR(draft->serial) : strdup("");
+        if (!answers->disk || !answers->serial)
+                return error_oom(error);
+        *ret = TAKE_PTR(draft->answers);
+        return 0;
+}
+
+int install_answers_parse(
+                const char *name, const char *text, size_t size, InstallAnswers **ret, Error *error)
+{
+        static const IniKey keys[] = {
+                { "Install", "Disk", ini_set_string, offsetof(Draft, disk) },
+                { "Install", "Serial", ini_set_string, offsetof(Draft, serial) },
+                { "Install", "Erase", ini_set_bool, offsetof(Draft, may_erase) },
+                { "Install", "Reinstall", ini_set_bool, offsetof(Draft, may_reinstall) },
+                { "Install", "Then", ini_set_string, offsetof(Draft, end) },
+                { 0 },
+        };
+        _cleanup_(draft_done) Draft draft = { 0 };
+        int r = ini_parse(name, text, size, keys, &draft, error);
+
+        if (r < 0)
+                return r;
+        r = finish(&draft, ret, error);
+        return r < 0 ? error_prefix(error, r, "%s", name) : 0;
+}
+
+int install_answers_choose(const InstallAnswers *answers, const char *const *serials, size_t count,
+                size_t *ret_index, Error *error)
+{
+        size_t found = 0, matches = 0;
+
+        if (answers->is_only && count > 1)
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "Disk=" ONLY " says that there is one disk, and there are %zu; say which by "
+                                "Disk= or Serial=",
+                                count);
+        for (size_t i = 0; i < count; i++)
+                if (!*answers->serial || strcmp(answers->serial, serials[i]) == 0) {
+                        found = i;
+                        matches++;
+                }
+        if (matches > 1)
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "%zu disks have the serial number \"%s\"; say which by Disk=", matches,
+                                answers->serial);
+        if (matches == 0)
+                return error_set(error, ERROR_REFUSED, ENODEV, "there is no disk%s%s%s",
+                                *answers->serial ? " with the serial number \"" : " beside the medium",
+                                answers->serial, *answers->serial ? "\"" : "");
+        *ret_index = found;
+        return 0;
+}
