@@ -4,6 +4,7 @@
 #include "file.h"
 #include "hex.h"
 #include "initrd.h"
+#include "installer-disk.h"
 #include "uki.h"
 
 #include <fcntl.h>
@@ -72,11 +73,34 @@ static int write_hash(const CacheEntry *entry, Error *error)
         return build_entry_write(entry, "uki-sha256", hash, sizeof(hash), error);
 }
 
+static int write_uki(const CacheEntry *entry, const char *name, const UkiParts *parts, Error *error)
+{
+        _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(UKI_MAX);
+        int r = uki_write(parts, &image, error);
+
+        return r < 0 ? r : build_entry_write(entry, name, image.data, image.size, error);
+}
+
+/* The same kernel for the medium that installs. What is sealed to the release is not for it: the release key
+ * signs nothing that register 11 holds when it runs. */
+static int write_installer(const CacheEntry *entry, const UkiParts *release, Error *error)
+{
+        UkiParts parts = *release;
+        _cleanup_free_ char *cmdline =
+                        string_format("%s " INSTALLER_COMMAND_LINE, (const char *)release->cmdline);
+
+        if (!cmdline)
+                return error_oom(error);
+        parts.cmdline = cmdline;
+        parts.cmdline_size = strlen(cmdline);
+        parts.pcr_public_key = parts.pcr_signature = NULL;
+        return write_uki(entry, BUILD_INSTALLER_UKI_FILE, &parts, error);
+}
+
 int build_uki(Build *build, const CacheEntry *entry, Error *error)
 {
         _cleanup_free_ char *stub = NULL, *osrel = NULL, *cmdline = NULL, *initrd = NULL, *kernel = NULL,
                             *release = NULL, *pcr_key = NULL, *pcr_signature = NULL;
-        _cleanup_buffer_ Buffer image = BUFFER_WITH_CAP(UKI_MAX);
         UkiParts parts = { 0 };
         size_t release_size;
         int r = file_read(AT_FDCWD, STUB_PATH, STUB_MAX, &stub, &parts.stub_size);
@@ -110,10 +134,9 @@ int build_uki(Build *build, const CacheEntry *entry, Error *error)
         parts.release = release;
         r = build_add_pcr_policy(build, &parts, &pcr_key, &pcr_signature, error);
         if (r >= 0)
-                r = uki_write(&parts, &image, error);
-        if (r < 0)
-                return r;
-        r = build_entry_write(entry, BUILD_UKI_FILE, image.data, image.size, error);
+                r = write_uki(entry, BUILD_UKI_FILE, &parts, error);
+        if (r >= 0 && recipe_wants_format(build->recipe, BUILD_INSTALLER_FORMAT))
+                r = write_installer(entry, &parts, error);
         if (r >= 0)
                 r = build_sign(build, entry, error);
         return r < 0 ? r : write_hash(entry, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "engine-files.h"
+#include "installer-disk.h"
 
 /* Steps whose result a step reads: their keys go into its own. */
 static const bool needs[BUILD_STEP_MAX][BUILD_STEP_MAX] = {
@@ -96,6 +97,8 @@ int build_key(Build *build, BuildStep step, Error *error)
                 break;
         case BUILD_UKI:
                 cache_key_add_list(key, "command-line", build->recipe->command_line);
+                if (recipe_wants_format(build->recipe, BUILD_INSTALLER_FORMAT))
+                        cache_key_add_text(key, "installer", INSTALLER_COMMAND_LINE);
                 r = cache_key_add_file(key, "stub", STUB_PATH, error);
                 if (r >= 0)
                         r = build_key_of_signing(build, key, error);

@@ -128,6 +128,8 @@ int build_sign(Build *build, const CacheEntry *entry, Error *error)
         if (!build->signer)
                 return 0;
         r = sign_file(build, entry, BUILD_UKI_FILE, error);
+        if (r >= 0 && recipe_wants_format(build->recipe, BUILD_INSTALLER_FORMAT))
+                r = sign_file(build, entry, BUILD_INSTALLER_UKI_FILE, error);
         if (r < 0)
                 return r;
         r = file_read(AT_FDCWD, BOOT_LOADER_PATH, BOOT_LOADER_MAX, &loader, &size);

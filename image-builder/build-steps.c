@@ -4,6 +4,7 @@
 #include "erofs-writer.h"
 #include "file.h"
 #include "fixes.h"
+#include "installer-disk.h"
 #include "process.h"
 #include "raw-disk.h"
 #include "verity.h"
@@ -228,61 +229,120 @@ static int make_verity(Build *build, const CacheEntry *entry, Error *error)
         return r < 0 ? r : build_entry_write(entry, "root-sha256", root_sha256, sizeof(root_sha256), error);
 }
 
-static int make_disk(Build *build, const char *path, Error *error)
+static int load_size(const CacheEntry *entry, const char *name, uint64_t *ret, Error *error)
 {
-        _cleanup_free_ char *root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
-        _cleanup_free_ char *verity = cache_entry_file(&build->entries[BUILD_VERITY], BUILD_VERITY_FILE);
-        _cleanup_free_ char *uki = cache_entry_file(&build->entries[BUILD_UKI], BUILD_UKI_FILE);
-        _cleanup_free_ char *boot_loader = build_boot_loader_path(build);
-        _cleanup_cache_entry_ CacheEntry scratch = CACHE_ENTRY_NONE;
-        _cleanup_free_ char *log_path = NULL;
-        _cleanup_fd_ int log_fd = -1;
-        char log_name[64];
+        _cleanup_free_ char *path = cache_entry_file(entry, name);
+        _cleanup_fd_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        int r = fd < 0 ? -errno : fd_size(fd, ret);
+
+        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path ? path : name, strerror(-r))
+                     : 0;
+}
+
+/* What goes to a disk, with the paths of what the steps before have made. */
+typedef struct DiskInputs {
+        RawDiskParts parts;
+        char *root, *verity, *uki, *boot_loader;
+        CacheEntry scratch; /* the folder of an entry that is never committed */
+        int log_fd;
+        char *log_path;
+} DiskInputs;
+
+static void disk_inputs_done(DiskInputs *inputs)
+{
+        free(inputs->root);
+        free(inputs->verity);
+        free(inputs->uki);
+        free(inputs->boot_loader);
+        free(inputs->log_path);
+        cache_entry_done(&inputs->scratch);
+        fd_close(inputs->log_fd);
+}
+
+static int open_disk_inputs(Build *build, BuildStep step, DiskInputs *inputs, Error *error)
+{
         const Recipe *recipe = build->recipe;
-        RawDiskParts parts = { .image_id = recipe->image_id,
+        char log_name[64];
+        int r;
+
+        *inputs = (DiskInputs){ .root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE),
+                .verity = cache_entry_file(&build->entries[BUILD_VERITY], BUILD_VERITY_FILE),
+                .uki = cache_entry_file(&build->entries[BUILD_UKI], BUILD_UKI_FILE),
+                .boot_loader = build_boot_loader_path(build),
+                .scratch = CACHE_ENTRY_NONE,
+                .log_fd = -1 };
+        if (!inputs->root || !inputs->verity || !inputs->uki || !inputs->boot_loader)
+                return error_oom(error);
+        inputs->parts = (RawDiskParts){ .image_id = recipe->image_id,
                 .version = recipe->version,
                 .architecture = recipe->architecture,
                 .esp_size_bytes = recipe->esp_size_bytes,
                 .slot_size_bytes = recipe->slot_size_bytes,
                 .var_size_bytes = recipe->var_size_bytes,
-                .root_path = root,
-                .verity_path = verity,
-                .uki_path = uki,
-                .boot_loader_path = boot_loader,
+                .root_path = inputs->root,
+                .verity_path = inputs->verity,
+                .uki_path = inputs->uki,
+                .boot_loader_path = inputs->boot_loader,
                 .enroll_folder = build->enroll_folder,
                 .root_size_bytes = build->root_size_bytes,
                 .verity_size_bytes = build->verity_size_bytes,
                 .uki_size_bytes = build->uki_size_bytes,
                 .epoch = build->epoch };
-        int r;
+        memcpy(inputs->parts.root_hash, build->root_hash, SHA256_SIZE);
+        (void)snprintf(log_name, sizeof(log_name), "%s-%.16s", build_step_name(step),
+                        build->keys[step].text);
+        r = cache_open_log(build->cache, log_name, &inputs->log_fd, &inputs->log_path, error);
+        return r < 0 ? r
+                     : cache_acquire(build->cache, "scratch", &build->keys[step], &inputs->scratch, error);
+}
 
-        if (!root || !verity || !uki || !boot_loader)
-                return error_oom(error);
-        memcpy(parts.root_hash, build->root_hash, SHA256_SIZE);
-        (void)snprintf(log_name, sizeof(log_name), "disk-%.16s", build->keys[BUILD_DISK].text);
-        r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
-        /* The folder of an entry that is never committed is a scratch folder. */
+static int make_disk(Build *build, const char *path, Error *error)
+{
+        _cleanup_(disk_inputs_done) DiskInputs inputs = { 0 };
+        int r = open_disk_inputs(build, BUILD_DISK, &inputs, error);
+
+        return r < 0 ? r : raw_disk_write(&inputs.parts, path, inputs.scratch.partial, inputs.log_fd, error);
+}
+
+/* The disk that was just made, or is there from before. */
+static char *disk_path(const Build *build)
+{
+        const char *disk = build->placed[BUILD_DISK];
+
+        return disk ? strdup(disk) : path_join(build->output, BUILD_DISK_FILE);
+}
+
+static int make_installer(Build *build, const char *path, Error *error)
+{
+        _cleanup_(disk_inputs_done) DiskInputs inputs = { 0 };
+        _cleanup_free_ char *disk = disk_path(build),
+                            *uki = cache_entry_file(&build->entries[BUILD_UKI], BUILD_INSTALLER_UKI_FILE);
+        InstallerParts parts = { .disk = &inputs.parts, .disk_path = disk, .uki_path = uki };
+        int r = open_disk_inputs(build, BUILD_INSTALLER, &inputs, error);
+
         if (r >= 0)
-                r = cache_acquire(build->cache, "scratch", &build->keys[BUILD_DISK], &scratch, error);
-        return r < 0 ? r : raw_disk_write(&parts, path, scratch.partial, log_fd, error);
+                r = load_size(&build->entries[BUILD_UKI], BUILD_INSTALLER_UKI_FILE, &parts.uki_size_bytes,
+                                error);
+        if (r < 0)
+                return r;
+        return disk && uki ? installer_disk_write(&parts, path, inputs.scratch.partial, inputs.log_fd, error)
+                           : error_oom(error);
 }
 
 static int make_qcow2(Build *build, const char *path, Error *error)
 {
-        const char *disk = build->placed[BUILD_DISK];
-        _cleanup_free_ char *finished = path_join(build->output, BUILD_DISK_FILE);
+        _cleanup_free_ char *disk = disk_path(build);
 
-        if (!finished)
+        if (!disk)
                 return error_oom(error);
         return process_check((const char *const[]){ "qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2",
-                                             disk ? disk : finished, path, NULL },
+                                             disk, path, NULL },
                         &(ProcessOptions){ .log_fd = -1 }, error);
 }
 
 static int make_format(Build *build, const DiskFormat *format, const char *path, Error *error)
 {
-        const char *disk = build->placed[BUILD_DISK];
-        _cleanup_free_ char *of_disk = disk ? strdup(disk) : path_join(build->output, BUILD_DISK_FILE);
+        _cleanup_free_ char *of_disk = disk_path(build);
         _cleanup_free_ char *of_root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
         const char *from = format->of_root ? of_root : of_disk;
         _cleanup_fd_ int fd = -1;
@@ -323,6 +383,8 @@ int build_make(Build *build, BuildStep step, const char *path, Error *error)
                 return make_disk(build, path, error);
         case BUILD_QCOW2:
                 return make_qcow2(build, path, error);
+        case BUILD_INSTALLER:
+                return make_installer(build, path, error);
         default:
                 return make_format(build, &disk_formats[step - BUILD_FORMAT], path, error);
         }
@@ -344,16 +406,6 @@ static int load_hash(
                                 entry->path);
         memcpy(ret, data, SHA256_SIZE);
         return 0;
-}
-
-static int load_size(const CacheEntry *entry, const char *name, uint64_t *ret, Error *error)
-{
-        _cleanup_free_ char *path = cache_entry_file(entry, name);
-        _cleanup_fd_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        int r = fd < 0 ? -errno : fd_size(fd, ret);
-
-        return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path ? path : name, strerror(-r))
-                     : 0;
 }
 
 int build_load(Build *build, BuildStep step, Error *error)

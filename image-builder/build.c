@@ -29,6 +29,7 @@ static const Output first_outputs[] = {
         { BUILD_UKI, BUILD_UKI_FILE, NULL },
         { BUILD_DISK, BUILD_DISK_FILE, "raw" },
         { BUILD_QCOW2, BUILD_QCOW2_FILE, "qcow2" },
+        { BUILD_INSTALLER, BUILD_INSTALLER_FILE, BUILD_INSTALLER_FORMAT },
 };
 
 #define OUTPUT_COUNT (ELEMENTS(first_outputs) + DISK_FORMAT_COUNT)
@@ -46,7 +47,7 @@ static Output output_at(size_t number)
 const char *build_step_name(BuildStep step)
 {
         static const char *const names[] = { "base", "packages", "root", "verity", "initrd", "uki", "disk",
-                "qcow2" };
+                "qcow2", "installer" };
 
         return step < BUILD_FORMAT ? names[step] : disk_formats[step - BUILD_FORMAT].name;
 }

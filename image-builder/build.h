@@ -13,6 +13,7 @@
  *     uki       kernel, initrd and command line for the ESP                uki.h
  *     disk      the whole disk, raw and sparse                             raw-disk.h
  *     qcow2     the same in another format                                 qemu-img
+ *     installer a medium that installs it                                  installer-disk.h
  *     ...       the same in yet another, or the root as an archive         disk-format.h
  *
  * The first seven live in the cache and are copied to the output folder; disks are made there. All files get
@@ -37,10 +38,14 @@
 #define BUILD_UKI_FILE "uki.efi"
 #define BUILD_DISK_FILE "disk.raw"
 #define BUILD_QCOW2_FILE "disk.qcow2"
+#define BUILD_INSTALLER_FILE "installer.raw"
+#define BUILD_INSTALLER_UKI_FILE "installer.efi"  /* beside the UKI in the cache, when it is asked for */
 #define BUILD_BOOT_LOADER_FILE "systemd-boot.efi" /* signed; beside the UKI in the cache */
 
 /* In the cache: what the changelogs of locked packages say (fixes.h). */
 #define BUILD_FIXES_FILE "fixes"
+
+#define BUILD_INSTALLER_FORMAT "installer" /* in Formats= */
 
 #define STUB_PATH "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 #define BOOT_LOADER_PATH "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
@@ -69,6 +74,7 @@ typedef enum BuildStep {
         BUILD_UKI,
         BUILD_DISK,
         BUILD_QCOW2,
+        BUILD_INSTALLER,
         BUILD_FORMAT, /* the first of disk_formats, and so on */
         BUILD_STEP_MAX = BUILD_FORMAT + DISK_FORMAT_COUNT
 } BuildStep;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a disk can be shipped as, beside raw and qcow2: one table of names, files and writers. */
+/* What a disk can be shipped as, beside raw, qcow2 and installer: one table of names, files and writers. */
 
 #include "disk-source.h"
 

@@ -2,22 +2,17 @@
 #include "raw-disk.h"
 
 #include "boot.h"
-#include "fat-move.h"
+#include "esp-file.h"
 #include "file.h"
 #include "layout.h"
 #include "process.h"
-#include "secure-boot-keys.h"
 #include "sparse.h"
 #include "uuid.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-#define ESP_OVERHEAD (4 * MIB)           /* two FATs, loader and folders */
-#define FAT_EPOCH_MIN INT64_C(315532800) /* 1980: the first year of FAT */
-#define ESP_ENTRIES "::/EFI/Linux"
-#define LOADER_CONF "timeout 0\neditor no\n"
-#define LOADER_CONF_ENROLL "secure-boot-enroll force\n"
+#define ESP_OVERHEAD (4 * MIB) /* two FATs, loader and folders */
 
 /* So that what this machine's /etc/mke2fs.conf says does not matter. */
 #define MKE2FS_CONF                                                                                         \
@@ -86,67 +81,20 @@ static int write_text(const char *path, const char *text, Error *error)
         return r < 0 ? write_error(path, r, error) : 0;
 }
 
-/* A new file of this size, all hole. */
-static int make_empty(const char *path, uint64_t size, int *ret_fd, Error *error)
-{
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-        int r = fd < 0 ? -errno : 0;
-
-        if (r >= 0 && ftruncate(fd, (off_t)size) < 0)
-                r = -errno;
-        if (r < 0) {
-                fd_close(fd);
-                return write_error(path, r, error);
-        }
-        *ret_fd = fd;
-        return 0;
-}
-
-static int copy_to_esp(const char *esp, const char *source, const char *target,
-                const ProcessOptions *options, Error *error)
-{
-        return process_check(
-                        (const char *const[]){ "mcopy", "-i", esp, source, target, NULL }, options, error);
-}
-
-/* Where systemd-boot looks for keys when the firmware is in setup mode. */
-static int add_enrolment(
-                const RawDiskParts *parts, const char *esp, const ProcessOptions *options, Error *error)
-{
-        int r = process_check((const char *const[]){ "mmd", "-i", esp, "::/loader/keys",
-                                              "::/loader/keys/auto", NULL },
-                        options, error);
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTS(secure_boot_variables); i++) {
-                const char *name = secure_boot_variables[i];
-                _cleanup_free_ char *source =
-                                string_format("%s/%s" SECURE_BOOT_AUTH_SUFFIX, parts->enroll_folder, name);
-                _cleanup_free_ char *target =
-                                string_format("::/loader/keys/auto/%s" SECURE_BOOT_AUTH_SUFFIX, name);
-
-                r = source && target ? copy_to_esp(esp, source, target, options, error) : error_oom(error);
-        }
-        return r;
-}
-
-/* A folder keeps the clusters that a long name took; here they follow each other. */
-static int widen_entries(const char *esp, const char *file, const ProcessOptions *options, Error *error)
-{
-        char path[sizeof(ESP_ENTRIES) + FAT_MOVE_ROOM_LENGTH + 1] = ESP_ENTRIES "/";
-        int r;
-
-        memset(path + sizeof(ESP_ENTRIES), '_', FAT_MOVE_ROOM_LENGTH);
-        r = copy_to_esp(esp, file, path, options, error);
-        return r < 0 ? r
-                     : process_check((const char *const[]){ "mdel", "-i", esp, path, NULL }, options, error);
-}
-
-/* The entry comes to its place as an update brings it there, so that firmware can rename it safely. */
-static int add_entry(const RawDiskParts *parts, const char *esp, int fd, const ProcessOptions *options,
-                Error *error)
+/* The ESP of a host, for a disk with sectors of this size. */
+int raw_disk_make_esp(const RawDiskParts *parts, unsigned sector_size_bytes, const char *path,
+                const char *scratch, int log_fd, Error *error)
 {
         BootEntry entry = { .is_counted = true, .tries_left = BOOT_TRIES_DEFAULT };
         char name[256];
+        EspFile esp = { .size_bytes = parts->esp_size_bytes,
+                .sector_size_bytes = sector_size_bytes,
+                .uki_path = parts->uki_path,
+                .boot_loader_path = parts->boot_loader_path,
+                .enroll_folder = parts->enroll_folder,
+                .entry_name = name,
+                .renames = entry.tries_left,
+                .epoch = parts->epoch };
         int r;
 
         (void)snprintf(entry.image_id, sizeof(entry.image_id), "%s", parts->image_id);
@@ -155,60 +103,8 @@ static int add_entry(const RawDiskParts *parts, const char *esp, int fd, const P
         if (r < 0)
                 return error_set(error, ERROR_CONFIG, -r,
                                 "image id and version do not make a boot entry's name");
-        r = copy_to_esp(esp, parts->uki_path, "::/EFI/bascule/incoming.efi", options, error);
-        if (r < 0)
-                return r;
-        r = fat_move(fd, "EFI/bascule", "incoming.efi", "EFI/Linux", name, entry.tries_left);
-        return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot name the boot entry: %s", strerror(-r))
-                     : 0;
-}
-
-static int fill_esp(const RawDiskParts *parts, const char *esp, int fd, const char *conf,
-                const ProcessOptions *options, Error *error)
-{
-        int r = process_check((const char *const[]){ "mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", ESP_ENTRIES,
-                                              "::/EFI/bascule", "::/EFI/systemd", "::/loader", NULL },
-                        options, error);
-        if (r >= 0)
-                r = widen_entries(esp, conf, options, error);
-        if (r >= 0)
-                r = copy_to_esp(esp, parts->boot_loader_path, "::/EFI/BOOT/BOOTX64.EFI", options, error);
-        if (r >= 0)
-                r = copy_to_esp(esp, parts->boot_loader_path, "::/EFI/systemd/systemd-bootx64.efi", options,
-                                error);
-        if (r >= 0)
-                r = copy_to_esp(esp, conf, "::/loader/loader.conf", options, error);
-        if (r >= 0 && parts->enroll_folder)
-                r = add_enrolment(parts, esp, options, error);
-        return r < 0 ? r : add_entry(parts, esp, fd, options, error);
-}
-
-static int make_esp(
-                const RawDiskParts *parts, const char *esp, const char *scratch, int log_fd, Error *error)
-{
-        int64_t epoch = MAX_OF(parts->epoch, FAT_EPOCH_MIN);
-        _cleanup_free_ char *conf = path_join(scratch, "loader.conf");
-        char time_setting[64], serial[9]; /* mtools takes the first for the time of all it makes */
-        const char *environment[] = { time_setting, "MTOOLSRC=/dev/null", NULL };
-        const ProcessOptions options = { .environment = environment, .log_fd = log_fd };
-        _cleanup_fd_ int fd = -1;
-        uint8_t uuid[16];
-        int r;
-
-        if (!conf)
-                return error_oom(error);
-        raw_disk_uuid("esp-serial", parts->root_hash, uuid);
-        (void)snprintf(serial, sizeof(serial), "%02x%02x%02x%02x", uuid[0], uuid[1], uuid[2], uuid[3]);
-        (void)snprintf(time_setting, sizeof(time_setting), "SOURCE_DATE_EPOCH=%lld", (long long)epoch);
-        r = make_empty(esp, parts->esp_size_bytes, &fd, error);
-        if (r >= 0)
-                r = process_check((const char *const[]){ "mkfs.vfat", "--invariant", "-F", "32", "-S", "512",
-                                                  "-n", "ESP", "-i", serial, esp, NULL },
-                                &options, error);
-        if (r >= 0)
-                r = write_text(conf, parts->enroll_folder ? LOADER_CONF LOADER_CONF_ENROLL : LOADER_CONF,
-                                error);
-        return r < 0 ? r : fill_esp(parts, esp, fd, conf, &options, error);
+        raw_disk_uuid("esp-serial", parts->root_hash, esp.seed);
+        return esp_file_make(&esp, path, scratch, log_fd, error);
 }
 
 static int make_var(
@@ -237,7 +133,7 @@ static int make_var(
                         (long long)MAX_OF(parts->epoch, (int64_t)1));
         r = write_text(conf, MKE2FS_CONF, error);
         if (r >= 0)
-                r = make_empty(var, parts->var_size_bytes, &fd, error);
+                r = sparse_make_file(var, parts->var_size_bytes, &fd, error);
         return r < 0 ? r
                      : process_check((const char *const[]){ "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096",
                                                      "-m", "1", "-L", "var", "-U", uuid_text, "-E", extended,
@@ -271,7 +167,7 @@ static int assemble(
         int r;
 
         make_layout(parts, &layout);
-        r = make_empty(path, disk_layout_size(&layout), &fd, error);
+        r = sparse_make_file(path, disk_layout_size(&layout), &fd, error);
         if (r >= 0)
                 r = disk_layout_write(&layout, fd, error);
         if (r >= 0)
@@ -295,7 +191,7 @@ int raw_disk_write(
                 return r;
         if (!esp || !var)
                 return error_oom(error);
-        r = make_esp(parts, esp, scratch, log_fd, error);
+        r = raw_disk_make_esp(parts, 512, esp, scratch, log_fd, error);
         if (r >= 0)
                 r = make_var(parts, var, scratch, log_fd, error);
         return r < 0 ? r : assemble(parts, path, esp, var, error);

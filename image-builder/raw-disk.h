@@ -31,5 +31,9 @@ int raw_disk_check(const RawDiskParts *parts, Error *error);
 int raw_disk_write(
                 const RawDiskParts *parts, const char *path, const char *scratch, int log_fd, Error *error);
 
+/* Only its ESP, for a disk with sectors of 512 or 4096 bytes. */
+int raw_disk_make_esp(const RawDiskParts *parts, unsigned sector_size_bytes, const char *path,
+                const char *scratch, int log_fd, Error *error);
+
 /* 16 bytes for a UUID that follows from a name and the root hash (RFC 9562, version 8). */
 void raw_disk_uuid(const char *name, const uint8_t root_hash[static SHA256_SIZE], uint8_t ret[static 16]);

@@ -69,7 +69,8 @@ static int check_lists(const Recipe *recipe, Error *error)
                         strv_length(recipe->allowed_secrets) > RECIPE_LIST_MAX ||
                         strv_length(recipe->allowed_setuid) > RECIPE_LIST_MAX)
                 return error_set(error, ERROR_CONFIG, E2BIG,
-                                "Remove=, AllowSecret= or Setuid= has more than %d entries", RECIPE_LIST_MAX);
+                                "Remove=, AllowSecret= or Setuid= has more than %d entries",
+                                RECIPE_LIST_MAX);
         for (char **unit = recipe->enabled_units; unit && *unit; unit++)
                 if (strv_contains(recipe->masked_units, *unit))
                         return error_set(error, ERROR_CONFIG, EINVAL,
@@ -173,13 +174,13 @@ static int check_sources(const Recipe *recipe, Error *error)
 
 static int check_format(const char *format, Error *error)
 {
-        const char *known[2 + DISK_FORMAT_COUNT] = { "raw", "qcow2" }, *suggestion;
-        char names[256] = "raw, qcow2";
+        const char *known[3 + DISK_FORMAT_COUNT] = { "raw", "qcow2", "installer" }, *suggestion;
+        char names[256] = "raw, qcow2, installer";
 
         for (size_t i = 0; i < DISK_FORMAT_COUNT; i++) {
                 size_t length = strlen(names);
 
-                known[2 + i] = disk_formats[i].name;
+                known[3 + i] = disk_formats[i].name;
                 (void)snprintf(names + length, sizeof(names) - length, ", %s", disk_formats[i].name);
         }
         for (size_t i = 0; i < ELEMENTS(known); i++)

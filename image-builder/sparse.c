@@ -114,3 +114,19 @@ int sparse_copy_file(const char *from, const char *to, Error *error)
                                        to, strerror(-r))
                      : 0;
 }
+
+int sparse_make_file(const char *path, uint64_t size, int *ret_fd, Error *error)
+{
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int r = fd < 0 ? -errno : 0;
+
+        if (r >= 0 && ftruncate(fd, (off_t)size) < 0)
+                r = -errno;
+        if (r < 0) {
+                fd_close(fd);
+                return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "cannot write %s: %s",
+                                path, strerror(-r));
+        }
+        *ret_fd = fd;
+        return 0;
+}

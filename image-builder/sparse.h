@@ -17,3 +17,6 @@ int sparse_copy(int from_fd, uint64_t from_offset, int to_fd, uint64_t to_offset
 
 /* Makes the file `to` (which must not exist, mode 0644) a copy of `from`. */
 int sparse_copy_file(const char *from, const char *to, Error *error);
+
+/* Makes the file `path`, which must not exist, of this size and all hole, and opens it. */
+int sparse_make_file(const char *path, uint64_t size, int *ret_fd, Error *error);

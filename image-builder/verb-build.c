@@ -65,6 +65,10 @@ static void print_json(const BuildResult *result, const char *output)
         if (info->qcow2_file)
                 (void)json_object_set_new(files, "qcow2",
                                 file_json(info->qcow2_file, result->figures[BUILD_QCOW2].size_bytes, NULL));
+        if (result->figures[BUILD_INSTALLER].is_done)
+                (void)json_object_set_new(files, BUILD_INSTALLER_FORMAT,
+                                file_json(BUILD_INSTALLER_FILE, result->figures[BUILD_INSTALLER].size_bytes,
+                                                NULL));
         for (unsigned i = 0; i < DISK_FORMAT_COUNT; i++)
                 if (result->figures[BUILD_FORMAT + i].is_done)
                         (void)json_object_set_new(files, disk_formats[i].name,

@@ -143,15 +143,22 @@ esp_of() { # DISK FILE
 }
 judge "keys for Secure Boot are made" "$program" keys secure-boot "$work/keys"
 sign=(--secure-boot-key "$work/keys/db.pem" --secure-boot-certificate "$work/keys/db.crt" --secure-boot-enroll "$work/keys"
-        --pcr-key "$work/keys/pcr.pem" --set Disk.Formats=raw)
+        --pcr-key "$work/keys/pcr.pem" --set "Disk.Formats=raw installer")
 judge "a signed build" image_build "$work/recipe.conf" -o "$work/signed" --version 1.0 "${sign[@]}"
 esp_of "$work/signed/disk.raw" "$work/esp"
 mcopy -n -i "$work/esp" ::/EFI/BOOT/BOOTX64.EFI "$work/loader.efi" >"$work/log" 2>&1
+installer_start=$(sfdisk -d "$work/signed/installer.raw" | sed -n 's/.*start= *\([0-9]*\),.*name="installer".*/\1/p')
+mcopy -n -i "$work/signed/installer.raw@@$((installer_start * 512))" ::/EFI/Linux/bascule-installer.efi "$work/installer.efi" >"$work/log" 2>&1
+objdump -h "$work/installer.efi" >"$work/sections" 2>>"$work/log" && ! grep -q '\.pcr' "$work/sections" &&
+        objcopy --dump-section .cmdline="$work/cmdline" "$work/installer.efi" /dev/null 2>>"$work/log" &&
+        grep -q ' bascule\.var=volatile systemd\.unit=bascule-installer\.target' "$work/cmdline"
+ok $? "the installer's kernel image asks for the installer, and carries no policy" "$work/log"
 if command -v sbverify >/dev/null; then
         judge "sbverify verifies the kernel image" sbverify --cert "$work/keys/db.crt" "$work/signed/uki.efi"
         judge "sbverify verifies the boot loader" sbverify --cert "$work/keys/db.crt" "$work/loader.efi"
+        judge "sbverify verifies the installer" sbverify --cert "$work/keys/db.crt" "$work/installer.efi"
 else
-        skip 2 "sbsigntool is not installed"
+        skip 3 "sbsigntool is not installed"
 fi
 mdir -b -i "$work/esp" ::/loader/keys/auto >"$work/log" 2>&1
 [ "$(grep -c '/\(db\|KEK\|PK\)\.auth$' "$work/log")" = 3 ] && mtype -i "$work/esp" ::/loader/loader.conf | grep -q "^secure-boot-enroll force"
@@ -171,10 +178,12 @@ else
         skip 1 "systemd-measure is not installed"
 fi
 cp "$work/signed/uki.efi" "$work/uki.first"
+mv "$work/signed/installer.raw" "$work/installer.first"
 rm -rf "$work/cache/uki"
-image_build "$work/recipe.conf" -o "$work/signed" --version 1.0 "${sign[@]}" >"$work/log" 2>&1 && cmp "$work/uki.first" "$work/signed/uki.efi" >>"$work/log" 2>&1
+image_build "$work/recipe.conf" -o "$work/signed" --version 1.0 "${sign[@]}" >"$work/log" 2>&1 && cmp "$work/uki.first" "$work/signed/uki.efi" >>"$work/log" 2>&1 &&
+        cmp "$work/installer.first" "$work/signed/installer.raw" >>"$work/log" 2>&1
 ok $? "signed twice, it is the same" "$work/log"
-rm -rf "$work/signed" "$work/cache/uki"
+rm -rf "$work/signed" "$work/installer.first" "$work/cache/uki"
 
 # ---- interrupted, and at once ----
 

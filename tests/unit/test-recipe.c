@@ -60,6 +60,7 @@ TEST(a_mistake_names_file_line_and_suggestion)
         CHECK_REFUSED(LEAST "[Kernal]\nPackage=x\n",
                         "r.conf:5: unknown section \"Kernal\", did you mean \"Kernel\"?");
         CHECK_REFUSED(LEAST "[Disk]\nFormats=qcow\n", "did you mean \"qcow2\"?");
+        CHECK_REFUSED(LEAST "[Disk]\nFormats=instaler\n", "did you mean \"installer\"?");
         CHECK_REFUSED(LEAST "[Users]\nUser=a:grups=x\n",
                         "r.conf:6: User=: unknown option \"grups\" of a user, did you mean \"groups\"?");
 }
