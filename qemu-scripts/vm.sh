@@ -50,9 +50,18 @@ vm_tpm_stop() {
         [ ! -s "$1/tpm.pid" ] || kill "$(cat "$1/tpm.pid")" 2>/dev/null || true
 }
 
-# What QEMU must be told of the machine's disk. VM_WRITE_LOG: a file, all writes of this run are logged there in the
+vm_sectors() {
+        echo "logical_block_size=$1,physical_block_size=4096"
+}
+
+# What QEMU must be told of the machine's disk. VM_SECTOR: the size of its sectors, 512 or 4096 bytes. VM_WRITE_LOG: a file, all writes of this run are logged there in the
 # format of dm-log-writes.
 vm_disk() {
+        if [ -n "${VM_SECTOR:-}" ]; then
+                echo "-drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=$1/disk.raw"
+                echo "-device virtio-blk-pci,drive=disk,serial=target,bootindex=2,$(vm_sectors "$VM_SECTOR")"
+                return
+        fi
         if [ -z "${VM_WRITE_LOG:-}" ]; then
                 echo "-drive if=virtio,format=raw,cache=unsafe,discard=unmap,file=$1/disk.raw"
                 return
