@@ -61,11 +61,13 @@ size_t thread_count(void)
 void thread_kill_all(void)
 {
         int status;
+        pid_t pid;
         for (size_t i = 0; i < PROCESSES_MAX; i++)
                 if (traced[i].pid)
                         (void)kill(traced[i].pid, SIGKILL);
-        while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
-                ;
+        while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
+                if (pid > 0 && WIFSTOPPED(status)) /* a child whose birth was not told yet */
+                        (void)kill(pid, SIGKILL);
 }
 
 void thread_get_registers(pid_t pid, struct user_regs_struct *ret)

@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = (("calls", ["--jobs", "2"]), ("devices", []), ("servers", []), ("soak", []))
+PROGRAMS = (("calls", ["--jobs", "4"]), ("devices", []), ("servers", []), ("soak", []))
 
 
 class Others:
