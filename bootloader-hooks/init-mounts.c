@@ -80,10 +80,11 @@ static int repair_with(const char *option, const char *device, void (*alive)(voi
 
 /* First what can be mended without asking. Where that wants a person (a torn superblock is enough), there is
  * none who could be asked, and everything that is in /var is lost if nothing is tried. With a superblock
- * from elsewhere not everything is mended at once. Few words: the kernel's log takes ten lines at a time. */
+ * from elsewhere not everything is mended at once, and that one says that all is well, while its groups are
+ * those of another day: so the check is forced. Few words: the kernel's log takes ten lines at a time. */
 static void repair_var(const char *device, void (*alive)(void))
 {
-        static const char *const options[] = { "-p", "-y", "-y", "-y" };
+        static const char *const options[] = { "-p", "-fy", "-fy", "-fy" };
         int status = E2FSCK_LEFT;
 
         if (access(SYSROOT "/sbin/e2fsck", X_OK) < 0)

@@ -174,7 +174,7 @@ ok "a /var with errors is checked before it is used" "told up" "said checking /d
 damage var 3 1
 boot 1
 ok "a torn superblock of /var is mended, and all is there" "told up" "said e2fsck -p of /dev/vda5 ended with 8" \
-        "said e2fsck -y of /dev/vda5 ended with 1" "told mount /var is ext4 rw,nosuid,nodev" "told /etc/changed = by the host" \
+        "said e2fsck -fy of /dev/vda5 ended with 1" "told mount /var is ext4 rw,nosuid,nodev" "told /etc/changed = by the host" \
         "told /var/seed = seed" "told /run/bascule/var-volatile = (none)"
 
 cp --sparse=always disk.good disk.raw
