@@ -66,7 +66,8 @@ int error_prefix(Error *error, int r, const char *format, ...)
 
 int error_oom(Error *error)
 {
-        return error_set(error, ERROR_FAILED, ENOMEM, "out of memory");
+        return error_set(error, ERROR_FAILED, ENOMEM,
+                        "out of memory: end what takes much of it, and try again");
 }
 
 bool error_is_set(const Error *error)

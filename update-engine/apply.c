@@ -230,7 +230,7 @@ int apply_main(void)
         if (r >= 0)
                 r = run(&apply, &error);
         if (r < 0)
-                (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
+                role_tell_failure(ROLE_APPLY, r, &error);
         for (size_t i = 0; i < APPLY_PAYLOADS_MAX; i++)
                 payload_index_free(apply.indexes[i]);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

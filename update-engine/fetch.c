@@ -336,7 +336,7 @@ int fetch_main(void)
                 if (r >= 0)
                         r = run_order(&fetch, &frame, &error);
                 if (r < 0)
-                        (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
+                        role_tell_failure(ROLE_FETCH, r, &error);
         }
         tuf_client_free(fetch.tuf);
         http_client_free(fetch.http);

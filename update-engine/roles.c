@@ -273,6 +273,13 @@ const char *role_name(RoleName role)
         return roles[role].name;
 }
 
+void role_tell_failure(RoleName role, int r, Error *error)
+{
+        (void)error_set(error, ERROR_FAILED, -r, "role %s and basculed cannot talk to each other: %s",
+                        role_name(role), strerror(-r));
+        (void)frame_send_error(ROLE_FD_CONTROL, r, error);
+}
+
 static bool has_ended(const RoleProcess *process, int timeout_ms)
 {
         struct pollfd wait = { .fd = process->pid_fd, .events = POLLIN };

@@ -84,3 +84,6 @@ void role_stop(RoleProcess *process);
 int role_wait(RoleProcess *process, int timeout_ms, Error *error);
 
 const char *role_name(RoleName role);
+
+/* In a role: tells basculed why it ends. A failure without a sentence is one of their conversation. */
+void role_tell_failure(RoleName role, int r, Error *error);
