@@ -149,11 +149,20 @@ class Judge:
         if not any(self.boots(entry, view) for entry in esp.entries):
             losses.append("no entry boots a slot that verifies")
         losses += self._running(view, phase, esp.entries)
-        for entry in esp.entries:
+        return losses + self._without_tries(view, phase, esp.entries), damage, up
+
+    def _without_tries(self, view, phase, entries):
+        """What the loader may take for good must have been blessed, and is there for as long as its slot is."""
+        losses = []
+        for entry in entries:
             version = entry.release.version if entry.release else entry.uki.version
-            if loader.tries(entry.name) is None and version not in phase.blessed:
+            if loader.tries(entry.name) is not None:
+                continue
+            if version not in phase.blessed:
                 losses.append(UNTRIED if entry.is_short else "release %s would boot without tries" % version)
-        return losses, damage, up
+            elif entry.release and not self.boots(entry, view):
+                losses.append("release %s has an entry without tries, and no slot" % version)
+        return losses
 
     def _running(self, view, phase, entries):
         own = [entry for entry in entries if entry.release and entry.release.version == phase.running]
