@@ -98,7 +98,7 @@ static const EngineRow engine_rows[] = {
         ROW(REBOOTING, FAILED, REBOOTING, ANSWER),
         ROW(REBOOTING, DONE, REBOOTING, ANSWER),
         ROW(REBOOTING, READY, REBOOTING, ANSWER),
-        END(REBOOTING, REBOOT_FAILED, 0),
+        END(REBOOTING, REBOOT_FAILED, RESUME),
 };
 
 EngineStep engine_step(EngineState state, EngineEvent event, EngineFacts facts)

@@ -153,7 +153,7 @@ bool role_dispatch(int argc, char **argv, int *ret_status)
         }
         int r = begin(role, argc, argv, &error);
         if (r < 0)
-                (void)frame_send_error(ROLE_FD_CONTROL, r, &error);
+                role_tell_failure((RoleName)(role - roles), r, &error);
         *ret_status = r < 0 ? EXIT_FAILURE : role->main();
         return true;
 }

@@ -88,6 +88,9 @@ void updater_note(Updater *updater, HistoryKind kind, const char *version, const
 /* updater-job.c */
 int job_start(Updater *updater, JobKind kind, const char *version, unsigned flags, bool reboot,
                 UpdaterDone done, void *data, Error *error);
+/* -EBUSY while the last operation's thread has not ended, though the state says that there is none: a reboot
+ * stopped it, and was refused. */
+int job_check_ended(const Updater *updater, Error *error);
 void updater_take_progress(Updater *updater, const OperationProgress *news);
 void job_cancel(Job *job);
 /* Cancels, waits for the thread, frees. */

@@ -201,6 +201,13 @@ static EngineEvent event_of(JobKind kind)
         return events[kind];
 }
 
+int job_check_ended(const Updater *updater, Error *error)
+{
+        return updater->job ? error_set(error, ERROR_BUSY, EBUSY,
+                                              "an operation comes to its end; try again later")
+                            : 0;
+}
+
 int job_start(Updater *updater, JobKind kind, const char *version, unsigned flags, bool reboot,
                 UpdaterDone done, void *data, Error *error)
 {
@@ -209,9 +216,10 @@ int job_start(Updater *updater, JobKind kind, const char *version, unsigned flag
                 return error_set(error, ERROR_USAGE, EINVAL, "\"%s\" is not a version", version);
         if (engine_is_busy(updater->status.state))
                 return updater_step(updater, event_of(kind), error);
-        if (updater->job) /* a reboot stopped it, and was refused */
-                return error_set(error, ERROR_BUSY, EBUSY, "an operation comes to its end; try again later");
-        int r = job_new(updater, kind, version, flags, &job, error);
+        int r = job_check_ended(updater, error);
+        if (r < 0)
+                return r;
+        r = job_new(updater, kind, version, flags, &job, error);
         if (r < 0)
                 return r;
         job->is_reboot_wanted = reboot;

@@ -331,6 +331,8 @@ int updater_bless(Updater *updater, Error *error)
 
         int r = updater_step(updater, ENGINE_EVENT_BLESS, error);
         if (r >= 0)
+                r = job_check_ended(updater, error);
+        if (r >= 0)
                 r = updater_refresh(updater, error);
         if (r < 0)
                 return r;

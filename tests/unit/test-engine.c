@@ -144,7 +144,7 @@ TEST(every_row_of_a_machine_that_goes_down)
                                                 { ENGINE_EVENT_FAILED, down, "a" },
                                                 { ENGINE_EVENT_DONE, down, "a" },
                                                 { ENGINE_EVENT_READY, down, "a" },
-                                                { ENGINE_EVENT_REBOOT_FAILED, end, "" } });
+                                                { ENGINE_EVENT_REBOOT_FAILED, end, "r" } });
         }
 }
 

@@ -92,6 +92,7 @@ TEST(an_operation_that_a_refused_reboot_stopped_comes_to_its_end_before_another_
         CHECK_EQ(state_of(&scene), ENGINE_IDLE);
         CHECK_EQ(begin_check(&scene, &error), -EBUSY);
         CHECK_EQ(error.code, ERROR_BUSY);
+        CHECK_EQ(updater_bless(scene.updater, NULL), -EBUSY);
         run_until(&scene, 1);
         CHECK_OK(begin_check(&scene, NULL));
         run_until(&scene, 2);
