@@ -71,33 +71,46 @@ static int take_dropin(Tree *tree, TreeNode *node, bool *is_closed)
         return ending && strcmp(ending, ".conf") == 0 ? take_file(tree, path, is_closed) : 0;
 }
 
-/* In the order of their names, wherever they lie; one in /etc stands for the one of its name in /usr. */
+/* The first of those with the first name that was not taken yet; NULL: all were. */
+static TreeNode *next_dropin(Folder *folders, size_t count)
+{
+        TreeNode *found = NULL;
+
+        for (size_t i = 0; i < count; i++) {
+                TreeNode *node = folders[i].at < folders[i].count ? folders[i].files[folders[i].at] : NULL;
+
+                if (node && (!found || strcmp(node->name, found->name) < 0))
+                        found = node;
+        }
+        for (size_t i = 0; found && i < count; i++)
+                if (folders[i].at < folders[i].count &&
+                                strcmp(folders[i].files[folders[i].at]->name, found->name) == 0)
+                        folders[i].at++;
+        return found;
+}
+
+/* In the order of their names, wherever they lie; of one name, that in the first of these folders counts. */
 static int take_dropins(Tree *tree, bool *is_closed)
 {
-        Folder etc = { 0 }, usr = { 0 };
-        int r = open_folder(tree, "etc/systemd/resolved.conf.d", &etc);
+        static const char *const paths[] = { "etc/systemd/resolved.conf.d",
+                "usr/local/lib/systemd/resolved.conf.d", "usr/lib/systemd/resolved.conf.d" };
+        Folder folders[ELEMENTS(paths)] = { 0 };
+        TreeNode *node;
+        int r = 0;
 
-        if (r >= 0)
-                r = open_folder(tree, "usr/lib/systemd/resolved.conf.d", &usr);
-        while (r >= 0 && (etc.at < etc.count || usr.at < usr.count)) {
-                TreeNode *first = etc.at < etc.count ? etc.files[etc.at] : NULL,
-                         *second = usr.at < usr.count ? usr.files[usr.at] : NULL;
-                int order = !first ? 1 : !second ? -1 : strcmp(first->name, second->name);
-
-                etc.at += order <= 0;
-                usr.at += order >= 0;
-                r = take_dropin(tree, order <= 0 ? first : second, is_closed);
-        }
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(paths); i++)
+                r = open_folder(tree, paths[i], &folders[i]);
+        while (r >= 0 && (node = next_dropin(folders, ELEMENTS(folders))))
+                r = take_dropin(tree, node, is_closed);
         return r;
 }
 
+/* A main file in /usr/lib is not believed: systemd reads one there since its version 254 only. */
 int hygiene_check_resolver(Tree *tree, const char *unit, Error *error)
 {
         bool is_closed = false;
-        int r = take_file(tree, "usr/lib/systemd/resolved.conf", &is_closed);
+        int r = take_file(tree, "etc/systemd/resolved.conf", &is_closed);
 
-        if (r >= 0)
-                r = take_file(tree, "etc/systemd/resolved.conf", &is_closed);
         if (r >= 0)
                 r = take_dropins(tree, &is_closed);
         if (r < 0)

@@ -248,6 +248,15 @@ TEST(the_resolver_must_not_answer_its_neighbours)
         }
 }
 
+TEST(a_main_file_of_the_resolver_counts_in_etc_only)
+{
+        _cleanup_tree_ Tree *tree = with_unit(
+                        "systemd-resolved.service", "[Service]\nExecStart=/lib/systemd/systemd-resolved\n");
+
+        put(tree, "usr/lib/systemd/resolved.conf", "[Resolve]\nLLMNR=no\n", 0644);
+        CHECK(is_refused(tree, nothing));
+}
+
 TEST(a_setting_of_the_resolver_that_is_masked_does_not_count)
 {
         _cleanup_tree_ Tree *tree = with_unit(
@@ -255,6 +264,12 @@ TEST(a_setting_of_the_resolver_that_is_masked_does_not_count)
 
         put(tree, "usr/lib/systemd/resolved.conf.d/no-llmnr.conf", "[Resolve]\nLLMNR=no\n", 0644);
         put(tree, "usr/lib/systemd/resolved.conf.d/zz.txt", "[Resolve]\nLLMNR=yes\n", 0644);
+        CHECK(!is_refused(tree, nothing));
+        put(tree, "usr/local/lib/systemd/resolved.conf.d/a.conf", "[Resolve]\nLLMNR=yes\n", 0644);
+        CHECK(!is_refused(tree, nothing));
+        put(tree, "usr/local/lib/systemd/resolved.conf.d/o.conf", "[Resolve]\nLLMNR=yes\n", 0644);
+        CHECK(is_refused(tree, nothing));
+        put(tree, "etc/systemd/resolved.conf.d/o.conf", "", 0644);
         CHECK(!is_refused(tree, nothing));
         CHECK_OK(tree_make_symlink(
                         tree, "etc/systemd/resolved.conf.d/no-llmnr.conf", "/dev/null", NULL, NULL));
