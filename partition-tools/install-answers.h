@@ -7,7 +7,7 @@
  *     Disk=/dev/nvme0n1        a path, or "only": the one disk that the machine has beside the medium
  *     Serial=S4EVNX0M123456    instead of, or beside, a path: the disk with this serial number
  *     Erase=yes                needed: everything on the disk is lost
- *     Reinstall=no             "yes": also when the disk holds the medium's release already
+ *     Reinstall=no             "yes": also when the disk is that of a host already
  *     Then=poweroff            or "reboot", or "stay"
  *
  * The file lies on the medium's ESP, where whoever has the medium can write: it is hostile as far as its

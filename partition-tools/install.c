@@ -310,23 +310,3 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
         *ret = result;
         return 0;
 }
-
-int install_is_there(const char *image_path, const InstallTarget *target, bool *ret, Error *error)
-{
-        _cleanup_(disk_freep) Disk *image = NULL, *disk = NULL;
-        SlotContent wanted, found[SLOT_NAME_MAX] = { 0 };
-        int r = disk_open(image_path, &image, error);
-
-        if (r >= 0)
-                r = slot_read(image, SLOT_A, &wanted, error);
-        if (r < 0)
-                return r;
-        *ret = false;
-        if (!wanted.is_valid || disk_open(target->path, &disk, NULL) < 0)
-                return 0;
-        for (unsigned slot = 0; slot < SLOT_NAME_MAX; slot++)
-                if (slot_read(disk, (SlotName)slot, &found[slot], NULL) >= 0 && found[slot].is_valid &&
-                                memcmp(found[slot].superblock.uuid, wanted.superblock.uuid, UUID_SIZE) == 0)
-                        *ret = true;
-        return 0;
-}

@@ -41,6 +41,3 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
 
 /* Only the checks. */
 int install_check(const char *image_path, const InstallTarget *target, Error *error);
-
-/* Whether a slot of the target already holds the release that slot A of the image does. */
-int install_is_there(const char *image_path, const InstallTarget *target, bool *ret, Error *error);

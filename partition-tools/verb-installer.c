@@ -6,6 +6,7 @@
 #include "block-tree.h"
 #include "file.h"
 #include "install-answers.h"
+#include "install-check.h"
 #include "install-console.h"
 #include "medium.h"
 #include "strv.h"
@@ -227,23 +228,19 @@ static int choose_told(
 static int obey(const Installer *installer, const InstallAnswers *answers, Error *error)
 {
         _cleanup_(install_target_freep) InstallTarget *target = NULL;
-        bool is_there = false;
         int r = choose_told(installer, answers, &target, error);
 
         if (r >= 0)
                 r = install_check(installer->medium, target, error);
-        if (r >= 0 && !answers->may_reinstall)
-                r = install_is_there(installer->medium, target, &is_there, error);
         if (r < 0)
                 return r;
         console_print_target(target);
-        /* Else a machine that starts from the medium again would never do anything else. */
-        if (is_there)
-                return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
-                                "%s holds this release already; remove the medium and start the machine "
-                                "again, "
-                                "or allow it by Reinstall=yes",
-                                target->path);
+        /* Else a forgotten medium would cost a host its disk, and one that starts from it would do nothing
+         * but install itself. */
+        if (!answers->may_reinstall)
+                r = install_refuse_host(target, error);
+        if (r < 0)
+                return r;
         r = install_onto(installer, target, error);
         return r < 0 ? r : end_machine(installer, answers->end, error);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The medium of an installer, and what is installed from it. */
 #include "disk-image.h"
-#include "install.h"
+#include "install-check.h"
 #include "medium.h"
 #include "sha256.h"
 #include "test.h"
@@ -187,29 +187,50 @@ TEST(what_does_not_fit_is_refused)
         CHECK(holds(large, 0, MIB, 0xdd) && holds(small, 0, MIB, 0xdd));
 }
 
-TEST(the_release_of_the_medium_is_known_again)
+/* What an unattended start from a forgotten medium meets. */
+TEST(the_disk_of_a_host_is_left_alone_whatever_it_holds)
 {
-        VeritySuperblock superblock = { .uuid = { 0xab, 0xcd }, .data_blocks = 8, .salt_size = 1 };
-        _cleanup_(install_target_freep) InstallTarget *look = NULL;
-        _cleanup_fd_ int target = target_new(48 * MIB);
-        char medium_name[64], target_name[64];
-        MediumPlan plan;
-        _cleanup_fd_ int medium = medium_new(&plan);
-        bool is_there = true;
+        enum { INSTALLED, UPDATED, EMPTY_SLOTS, BACKUP_ONLY, NO_MBR, LOST, FOREIGN, BLANK, WAYS };
+        static const struct {
+                const char *name;
+                ErrorCode code;
+        } ways[WAYS] = {
+                [INSTALLED] = { "installed", ERROR_NOTHING_TO_DO },
+                [UPDATED] = { "updated", ERROR_NOTHING_TO_DO },
+                [EMPTY_SLOTS] = { "empty slots", ERROR_NOTHING_TO_DO },
+                [BACKUP_ONLY] = { "cut off before the primary table", ERROR_REFUSED },
+                [NO_MBR] = { "without protective MBR", ERROR_REFUSED },
+                [LOST] = { "both tables damaged", ERROR_REFUSED },
+                [FOREIGN] = { "a table that is not ours", 0 },
+                [BLANK] = { "blank", 0 },
+        };
 
-        CHECK(medium >= 0);
-        CHECK_OK(verity_superblock_write(medium, 11 * MIB, &superblock));
-        (void)image_path(medium, medium_name);
-        CHECK_OK(install_target_look(image_path(target, target_name), &look, NULL));
-        CHECK_OK(install_is_there(medium_name, look, &is_there, NULL));
-        CHECK(!is_there);
-        CHECK_OK(install(medium, target, 4096, NULL));
-        CHECK_OK(install_is_there(medium_name, look, &is_there, NULL));
-        CHECK(is_there);
-        superblock.uuid[0]++;
-        CHECK_OK(verity_superblock_write(target, 11 * MIB, &superblock));
-        CHECK_OK(install_is_there(medium_name, look, &is_there, NULL));
-        CHECK(!is_there);
+        for (unsigned way = 0; way < WAYS; way++) {
+                VeritySuperblock superblock = { .uuid = { (uint8_t)way }, .data_blocks = 8, .salt_size = 1 };
+                _cleanup_(install_target_freep) InstallTarget *look = NULL;
+                _cleanup_fd_ int disk = way == BLANK ? target_new(26 * MIB) : image_new(512);
+                char path[64];
+                Error error = { 0 };
+
+                if (way != EMPTY_SLOTS && way != BLANK)
+                        CHECK_OK(verity_superblock_write(disk, 11 * MIB, &superblock));
+                if (way == UPDATED)
+                        CHECK_OK(verity_superblock_write(disk, 20 * MIB, &superblock));
+                if (way == BACKUP_ONLY || way == LOST)
+                        image_damage(disk, 512 + GPT_HEADER_CRC_AT);
+                if (way == LOST)
+                        image_damage(disk, 26 * MIB - 512 + GPT_HEADER_CRC_AT);
+                if (way == NO_MBR)
+                        fill(disk, 0, 512, 0);
+                if (way == FOREIGN)
+                        CHECK_OK(image_patch(disk, 512, true, 56, "X", 1));
+                CHECK_OK(install_target_look(image_path(disk, path), &look, NULL));
+                (void)install_refuse_host(look, &error);
+                if (error.code != ways[way].code)
+                        TEST_FAIL("%s: %s: %s", ways[way].name, error_code_name(error.code), error.message);
+                if (ways[way].code && !strstr(error.message, "Reinstall=yes"))
+                        TEST_FAIL("%s: %s", ways[way].name, error.message);
+        }
 }
 
 TEST_MAIN
