@@ -103,6 +103,7 @@ int build_key(Build *build, BuildStep step, Error *error)
                 if (r >= 0)
                         r = build_key_of_signing(build, key, error);
                 break;
+        case BUILD_INSTALLER: /* its own ESP has loader and keys too, signed or not */
         case BUILD_DISK:
                 r = key_of_disk(build, key, error);
                 break;
