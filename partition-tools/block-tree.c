@@ -229,15 +229,20 @@ static bool table_has_uuid(const char *node, const uint8_t uuid[static UUID_SIZE
         return false;
 }
 
+static bool is_disk(const char *folder)
+{
+        uint64_t size;
+
+        return !has(folder, "partition") && read_number(folder, "size", &size) >= 0 && size > 0;
+}
+
 /* Partitions have no table; a disk that is held as a whole (a path of a multipath device) is not the one to
  * use. */
 static bool is_candidate(const char *folder)
 {
         _cleanup_free_ char *holder = NULL;
-        uint64_t size;
 
-        return !has(folder, "partition") && read_number(folder, "size", &size) >= 0 && size > 0 &&
-               first_entry(folder, "holders", &holder) < 0;
+        return is_disk(folder) && first_entry(folder, "holders", &holder) < 0;
 }
 
 int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UUID_SIZE], char **ret_path)
@@ -269,6 +274,12 @@ int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UU
         return 0;
 }
 
+/* mmcblk0boot0, mmcblk0rpmb: areas of a flash chip beside its disk. */
+static bool is_flash_area(const char *name)
+{
+        return strncmp(name, "mmcblk", 6) == 0 && (strstr(name, "boot") || strstr(name, "rpmb"));
+}
+
 /* Devices that stand for something else than a disk, by the beginnings of their names. */
 static bool is_disk_name(const char *name)
 {
@@ -278,7 +289,7 @@ static bool is_disk_name(const char *name)
         for (size_t i = 0; i < ELEMENTS(others); i++)
                 if (strncmp(name, others[i], strlen(others[i])) == 0)
                         return false;
-        return true;
+        return !is_flash_area(name);
 }
 
 int block_disks(const BlockTree *tree, char ***ret_paths)
@@ -296,13 +307,10 @@ int block_disks(const BlockTree *tree, char ***ret_paths)
                 return -errno;
         while (r >= 0 && dir && (entry = readdir(dir))) {
                 _cleanup_free_ char *folder = path_join(class, entry->d_name), *node = NULL;
-                uint64_t read_only;
 
                 if (!folder)
                         return -ENOMEM;
-                if (is_disk_name(entry->d_name) && is_candidate(folder) &&
-                                (read_number(folder, "ro", &read_only) < 0 || read_only == 0) &&
-                                node_path(tree, folder, &node) >= 0)
+                if (is_disk_name(entry->d_name) && is_disk(folder) && node_path(tree, folder, &node) >= 0)
                         r = strv_append(&paths, node);
         }
         if (r < 0)
@@ -318,4 +326,50 @@ int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribut
         _cleanup_free_ char *folder = device_folder(tree, disk);
 
         return folder ? read_attribute(folder, attribute, ret) : -ENOMEM;
+}
+
+#define VPD_HEADER_SIZE 4
+
+/* Page 80h: its number at 1, the text's length at 2, big-endian, and the text. */
+static int serial_from_page(const char *path, char **ret)
+{
+        _cleanup_free_ char *page = NULL;
+        const uint8_t *bytes;
+        size_t size, start = VPD_HEADER_SIZE, end;
+        int r = file_read(AT_FDCWD, path, ATTRIBUTE_MAX, &page, &size);
+
+        if (r < 0)
+                return r;
+        bytes = (const uint8_t *)page;
+        if (size < VPD_HEADER_SIZE || bytes[1] != 0x80)
+                return -ENOENT;
+        end = MIN_OF(size, VPD_HEADER_SIZE + ((size_t)bytes[2] << 8 | bytes[3]));
+        while (end > start && (bytes[end - 1] == ' ' || bytes[end - 1] == 0))
+                end--;
+        while (start < end && bytes[start] == ' ')
+                start++;
+        for (size_t i = start; i < end; i++)
+                if (bytes[i] < 0x20 || bytes[i] > 0x7e)
+                        return -ENOENT;
+        if (start == end)
+                return -ENOENT;
+        *ret = strndup(page + start, end - start);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int block_disk_serial(const BlockTree *tree, dev_t disk, char **ret)
+{
+        static const char *const names[] = { "device/serial", "serial" };
+        _cleanup_free_ char *folder = device_folder(tree, disk), *page = NULL;
+
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                _cleanup_free_ char *value = NULL;
+
+                if (block_disk_attribute(tree, disk, names[i], &value) >= 0 && *value) {
+                        *ret = TAKE_PTR(value);
+                        return 0;
+                }
+        }
+        page = folder ? path_join(folder, "device/vpd_pg80") : NULL;
+        return page ? serial_from_page(page, ret) : -ENOMEM;
 }

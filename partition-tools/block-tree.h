@@ -31,9 +31,14 @@ int block_partition_node(const BlockTree *tree, dev_t disk, unsigned number, cha
 int block_disk_of(const BlockTree *tree, dev_t device, char **ret_path);
 int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UUID_SIZE], char **ret_path);
 
-/* Paths of the whole disks that can be written to, in byte order, as a strv: no partitions, none that
- * another device is made of, none in memory, no loop devices, drives for discs and the like. */
+/* Paths of the whole disks, in byte order, as a strv: no partitions, none in memory, no loop devices, drives
+ * for discs, boot areas of flash and the like. Those in use by a volume and those that cannot be written are
+ * among them, so that "the only one" is that. */
 int block_disks(const BlockTree *tree, char ***ret_paths);
 
 /* An attribute of a whole disk, such as "device/model", without white space around it. -ENOENT. */
 int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribute, char **ret);
+
+/* The serial number of a whole disk: an attribute, or what a SCSI disk told of itself (SPC-4, 7.8.15, page
+ * 80h), which is hostile: what is not printable makes it none. -ENOENT. */
+int block_disk_serial(const BlockTree *tree, dev_t disk, char **ret);

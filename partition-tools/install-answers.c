@@ -58,6 +58,19 @@ static int take_end(const char *word, InstallEnd *ret, Error *error)
                         word);
 }
 
+/* What the kernel calls a disk goes by the order in which disks were found. */
+static bool is_passing_name(const char *path)
+{
+        static const char *const others[] = { "/dev/block/", "/dev/disk/by-diskseq/" };
+
+        if (strcmp(path, ONLY) == 0)
+                return false;
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+                if (strncmp(path, others[i], strlen(others[i])) == 0)
+                        return true;
+        return !strchr(path + strlen("/dev/"), '/');
+}
+
 static int check(const Draft *draft, Error *error)
 {
         bool has_disk = draft->disk && *draft->disk, has_serial = draft->serial && *draft->serial;
@@ -73,6 +86,11 @@ static int check(const Draft *draft, Error *error)
         if (!draft->may_erase)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "everything on the disk is lost: that must be allowed by Erase=yes");
+        if (has_disk && !has_serial && is_passing_name(draft->disk))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Disk=: \"%.100s\" can be another disk at the next start; give a name below "
+                                "/dev/disk/by-id/ or by-path/, or Serial= too",
+                                draft->disk);
         return 0;
 }
 
@@ -99,12 +117,25 @@ static int finish(Draft *draft, InstallAnswers **ret, Error *error)
         return 0;
 }
 
+/* The last of two, or a line that somebody forgot to fill in, is not what anyone asked for clearly. */
+static int set_once(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
+{
+        char **member = (char **)((uint8_t *)data + key->offset);
+
+        if (*member)
+                return error_set(error, ERROR_CONFIG, EINVAL, "%s= is there twice", key->name);
+        if (!*value)
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "%s= is empty; say which disk, or leave the line out", key->name);
+        return ini_set_string(data, key, value, place, error);
+}
+
 int install_answers_parse(
                 const char *name, const char *text, size_t size, InstallAnswers **ret, Error *error)
 {
         static const IniKey keys[] = {
-                { "Install", "Disk", ini_set_string, offsetof(Draft, disk) },
-                { "Install", "Serial", ini_set_string, offsetof(Draft, serial) },
+                { "Install", "Disk", set_once, offsetof(Draft, disk) },
+                { "Install", "Serial", set_once, offsetof(Draft, serial) },
                 { "Install", "Erase", ini_set_bool, offsetof(Draft, may_erase) },
                 { "Install", "Reinstall", ini_set_bool, offsetof(Draft, may_reinstall) },
                 { "Install", "Then", ini_set_string, offsetof(Draft, end) },

@@ -4,7 +4,7 @@
 /* What an installer is told in a file, so that it need not ask (bascule-disk(8), "ANSWERS"):
  *
  *     [Install]
- *     Disk=/dev/nvme0n1        a path, or "only": the one disk that the machine has beside the medium
+ *     Disk=/dev/disk/by-id/X   a path, or "only": the one disk that the machine has beside the medium
  *     Serial=S4EVNX0M123456    instead of, or beside, a path: the disk with this serial number
  *     Erase=yes                needed: everything on the disk is lost
  *     Reinstall=no             "yes": also when the disk is that of a host already
@@ -35,9 +35,8 @@ typedef struct InstallAnswers {
         InstallEnd end;
 } InstallAnswers;
 
-/* `name` is for messages. ERROR_CONFIG for an unknown key, an answer that is missing, and Erase= without
- * "yes".
- */
+/* `name` is for messages. ERROR_CONFIG for an unknown key, an answer that is missing, Erase= without "yes",
+ * a disk that is empty or there twice, and the kernel's name of a disk without its serial number. */
 int install_answers_parse(
                 const char *name, const char *text, size_t size, InstallAnswers **ret, Error *error);
 InstallAnswers *install_answers_free(InstallAnswers *answers);

@@ -173,7 +173,7 @@ TEST(disk_is_found_by_partuuid_unless_a_copy_of_it_is_there)
         CHECK_STR(strrchr(path, '/'), "/dm-0");
 }
 
-TEST(disks_to_install_onto_are_whole_and_can_be_written)
+TEST(disks_are_whole_and_those_that_cannot_be_used_are_among_them)
 {
         static const char *const more[][3] = {
                 /* name, size, ro */
@@ -182,6 +182,8 @@ TEST(disks_to_install_onto_are_whole_and_can_be_written)
                 { "sdc", "1000\n", "1\n" },
                 { "loop0", "1000\n", "0\n" },
                 { "sr0", "1000\n", "0\n" },
+                { "mmcblk0", "1000\n", "0\n" },
+                { "mmcblk0boot0", "1000\n", "0\n" },
         };
         _cleanup_fixture_ Fixture fixture = { 0 };
         _cleanup_strv_ char **paths = NULL;
@@ -201,10 +203,51 @@ TEST(disks_to_install_onto_are_whole_and_can_be_written)
                 (void)snprintf(target, sizeof(target), "../../devices/%s", more[i][0]);
                 CHECK_OK(link_to(fixture.sys, link, target));
         }
+        CHECK_OK(link_to(fixture.sys, "devices/sda/holders/md0", "../../md0"));
         CHECK_OK(block_disks(&fixture.tree, &paths));
-        CHECK_EQ(strv_length(paths), 2);
-        CHECK_STR(strrchr(paths[0], '/'), "/sda");
-        CHECK_STR(strrchr(paths[1], '/'), "/vda");
+        CHECK_EQ(strv_length(paths), 4);
+        CHECK_STR(strrchr(paths[0], '/'), "/mmcblk0");
+        CHECK_STR(strrchr(paths[1], '/'), "/sda");
+        CHECK_STR(strrchr(paths[2], '/'), "/sdc");
+        CHECK_STR(strrchr(paths[3], '/'), "/vda");
+}
+
+TEST(a_serial_number_is_an_attribute_or_what_scsi_tells)
+{
+        static const struct {
+                const char *bytes;
+                size_t size;
+                const char *serial; /* NULL: none */
+        } pages[] = {
+                { "\0\x80\0\x08  S-1 \0\0", 12, "S-1" },
+                { "\0\x80\0\x02S-1", 7, "S-" },
+                { "\0\x80\xff\xffS-1", 7, "S-1" }, /* longer than it is */
+                { "\0\x83\0\x03S-1", 7, NULL },    /* another page */
+                { "\0\x80\0\x03S\x1b"
+                  "1",
+                                7, NULL },
+                { "\0\x80\0\x02  ", 6, NULL },
+                { "\0\x80\0", 3, NULL },
+        };
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        char *serial = NULL;
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_EQ(block_disk_serial(&fixture.tree, makedev(254, 0), &serial), -ENOENT);
+        for (size_t i = 0; i < ELEMENTS(pages); i++) {
+                _cleanup_free_ char *path = path_join(fixture.sys, "devices/vda/device/vpd_pg80");
+                _cleanup_free_ char *found = NULL;
+
+                CHECK_OK(file_replace(AT_FDCWD, path, pages[i].bytes, pages[i].size, 0644));
+                CHECK_EQ(block_disk_serial(&fixture.tree, makedev(254, 0), &found),
+                                pages[i].serial ? 0 : -ENOENT);
+                if (pages[i].serial)
+                        CHECK_STR(found, pages[i].serial);
+        }
+        CHECK_OK(put(fixture.sys, "devices/vda/serial", "V1\n"));
+        CHECK_OK(block_disk_serial(&fixture.tree, makedev(254, 0), &serial));
+        CHECK_STR(serial, "V1");
+        free(serial);
 }
 
 TEST(node_names_that_lead_elsewhere_are_not_followed)

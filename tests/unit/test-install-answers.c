@@ -9,15 +9,17 @@ static int parse(const char *text, InstallAnswers **ret, Error *error)
 
 TEST(answers_are_understood)
 {
-        _cleanup_(install_answers_freep) InstallAnswers *path = NULL, *serial = NULL, *only = NULL;
+        _cleanup_(install_answers_freep) InstallAnswers *path = NULL, *serial = NULL, *only = NULL,
+                                                        *both = NULL;
 
-        CHECK_OK(parse("[Install]\nDisk=/dev/nvme0n1\nErase=yes\n", &path, NULL));
-        CHECK_STR(path->disk, "/dev/nvme0n1");
+        CHECK_OK(parse("[Install]\nDisk=/dev/disk/by-id/x\nErase=yes\n", &path, NULL));
+        CHECK_STR(path->disk, "/dev/disk/by-id/x");
         CHECK_STR(path->serial, "");
         CHECK(!path->is_only && !path->may_reinstall);
         CHECK_STR(install_end_name(path->end), "poweroff");
         CHECK_OK(parse("[Install]\nSerial=S 1\nErase=yes\nReinstall=yes\nThen=reboot\n", &serial, NULL));
         CHECK_STR(serial->disk, "");
+        CHECK_OK(parse("[Install]\nDisk=/dev/sda\nSerial=S\nErase=yes\n", &both, NULL));
         CHECK_STR(serial->serial, "S 1");
         CHECK(serial->may_reinstall);
         CHECK_STR(install_end_name(serial->end), "reboot");
@@ -32,7 +34,12 @@ TEST(what_is_not_clearly_asked_for_is_refused)
         static const char *const ways[][2] = {
                 { "", "neither Disk= nor Serial=" },
                 { "[Install]\nErase=yes\n", "neither Disk= nor Serial=" },
-                { "[Install]\nDisk=\nSerial=\nErase=yes\n", "neither Disk= nor Serial=" },
+                { "[Install]\nDisk=\nSerial=A\nErase=yes\n", "Disk= is empty" },
+                { "[Install]\nDisk=only\nSerial=\nErase=yes\n", "Serial= is empty" },
+                { "[Install]\nSerial=A\nSerial=B\nErase=yes\n", "Serial= is there twice" },
+                { "[Install]\nDisk=only\nDisk=only\nErase=yes\n", "Disk= is there twice" },
+                { "[Install]\nDisk=/dev/sda\nErase=yes\n", "another disk at the next start" },
+                { "[Install]\nDisk=/dev/block/8:0\nErase=yes\n", "another disk at the next start" },
                 { "[Install]\nDisk=/dev/sda\n", "Erase=yes" },
                 { "[Install]\nDisk=/dev/sda\nErase=no\n", "Erase=yes" },
                 { "[Install]\nDisk=/dev/sda\nErase=perhaps\n", "Erase" },
