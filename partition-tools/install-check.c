@@ -2,6 +2,8 @@
 #include "install-check.h"
 
 #include "file.h"
+#include "medium.h"
+#include "partition-role.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -50,4 +52,94 @@ int install_refuse_host(const InstallTarget *target, Error *error)
                         "%s is the disk of a host already; switch the machine off, remove the medium and "
                         "start it again, or " ALLOW,
                         target->path);
+}
+
+int install_refuse_copy(const Gpt *image, int target_fd, const char *path, Error *error)
+{
+        _cleanup_(gpt_freep) Gpt *gpt = NULL;
+
+        if (!medium_is(image) || gpt_read(target_fd, 0, &gpt, NULL) < 0 ||
+                        memcmp(gpt->disk_uuid, image->disk_uuid, UUID_SIZE) != 0)
+                return 0;
+        return error_set(error, ERROR_REFUSED, EPERM,
+                        "%s is the medium under another name, or a copy of it; wipe its partition table "
+                        "first if it is really to be overwritten",
+                        path);
+}
+
+static bool find_role(const Gpt *gpt, PartitionRole role, uint64_t *ret_offset, uint64_t *ret_size)
+{
+        char type[UUID_TEXT_SIZE];
+        GptEntry entry;
+
+        for (uint32_t i = 0; i < gpt->entry_count; i++)
+                if (gpt_get(gpt, i, &entry) &&
+                                partition_role_from(uuid_format(entry.type, type), entry.name) == role) {
+                        *ret_offset = entry.first_lba * gpt->sector_size_bytes;
+                        *ret_size = (entry.last_lba - entry.first_lba + 1) * gpt->sector_size_bytes;
+                        return true;
+                }
+        return false;
+}
+
+static int count_progress(void *data, uint64_t done_bytes)
+{
+        progress_update(data, done_bytes);
+        return 0;
+}
+
+/* *ret_is_there: the slot holds something, which is what its superblock says. */
+static int verify_slot(
+                const Gpt *gpt, int fd, SlotName slot, Progress *progress, bool *ret_is_there, Error *error)
+{
+        uint64_t data_at = 0, data_size = 0, hash_at = 0, hash_size = 0, size;
+        uint8_t root_hash[SHA256_SIZE];
+        VeritySuperblock superblock = { 0 };
+        char step[32];
+        int r;
+
+        *ret_is_there = false;
+        if (!find_role(gpt, slot_data_role(slot), &data_at, &data_size) ||
+                        !find_role(gpt, slot_hash_role(slot), &hash_at, &hash_size))
+                return 0;
+        r = verity_superblock_read(fd, hash_at, &superblock);
+        if (r == -ENODATA)
+                return 0;
+        size = superblock.data_blocks * VERITY_BLOCK_SIZE;
+        if (r >= 0 && (size > data_size || verity_hash_area_size(size) > hash_size))
+                r = -EBADMSG;
+        if (r >= 0)
+                r = verity_stored_root_hash(fd, data_at, fd, hash_at, root_hash);
+        if (r >= 0 && memcmp(root_hash, superblock.uuid, UUID_SIZE) != 0)
+                r = -EBADMSG;
+        if (r < 0)
+                return error_set(error, ERROR_CORRUPT, EBADMSG, "its hash tree makes no sense");
+        (void)snprintf(step, sizeof(step), "slot %s", slot_name(slot));
+        progress_begin(progress, step, size);
+        r = verity_verify(fd, data_at, fd, hash_at, root_hash, count_progress, progress, error);
+        progress_end(progress, r < 0 ? "bad" : "good");
+        *ret_is_there = r >= 0;
+        return r;
+}
+
+int install_verify(const Gpt *gpt, int target_fd, Progress *progress, Error *error)
+{
+        bool is_any = false;
+
+        for (unsigned slot = 0; slot < SLOT_NAME_MAX; slot++) {
+                bool is_there;
+                int r = verify_slot(gpt, target_fd, (SlotName)slot, progress, &is_there, error);
+
+                if (r < 0)
+                        return error_prefix(error, r,
+                                        "the image's slot %s is damaged, and the disk was left without a "
+                                        "partition table; write the medium anew",
+                                        slot_name((SlotName)slot));
+                is_any = is_any || is_there;
+        }
+        if (!is_any)
+                return error_set(error, ERROR_CORRUPT, EBADMSG,
+                                "the image holds no release, and the disk was left without a partition "
+                                "table; write the medium anew");
+        return 0;
 }

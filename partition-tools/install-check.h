@@ -10,3 +10,12 @@
  * that keeps starting from the medium comes here again and again; ERROR_REFUSED for one whose table is
  * damaged, be it by an install that was cut off; ERROR_IO and ERROR_REFUSED for what cannot be read. */
 int install_refuse_host(const InstallTarget *target, Error *error);
+
+/* Refuses a target that is what the image is, when that is a medium: its second name, or its copy.
+ * ERROR_REFUSED. */
+int install_refuse_copy(const Gpt *image, int target_fd, const char *path, Error *error);
+
+/* Checks what was copied, before it has a table: every slot that holds something has the data that its hash
+ * tree stands for, and there is one. A medium that reads badly is found by this. `gpt` is the table that the
+ * target will have. ERROR_CORRUPT. */
+int install_verify(const Gpt *gpt, int target_fd, Progress *progress, Error *error);

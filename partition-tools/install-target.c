@@ -7,7 +7,9 @@
 #include "strv.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 InstallTarget *install_target_free(InstallTarget *target)
@@ -78,6 +80,13 @@ static char *attribute_or_empty(dev_t disk, const char *const *names)
         return strdup("");
 }
 
+static char *serial_or_empty(dev_t disk)
+{
+        char *serial = NULL;
+
+        return block_disk_serial(&block_tree_default, disk, &serial) >= 0 ? serial : strdup("");
+}
+
 static int refuse_running_disk(const char *path, dev_t disk, Error *error)
 {
         _cleanup_free_ char *running = NULL;
@@ -116,10 +125,32 @@ static int open_exclusively(const char *path, const struct stat *status, Error *
         return fd;
 }
 
+static int identify(int fd, InstallTarget *target)
+{
+        struct stat status;
+
+        if (fstat(fd, &status) < 0)
+                return -errno;
+        target->is_block_device = S_ISBLK(status.st_mode);
+        target->device = target->is_block_device ? status.st_rdev : status.st_dev;
+        target->inode = target->is_block_device ? 0 : status.st_ino;
+        if (target->is_block_device && ioctl(fd, BLKGETDISKSEQ, &target->sequence) < 0)
+                target->sequence = 0; /* a kernel that does not count */
+        return fd_size(fd, &target->size_bytes);
+}
+
+bool install_target_is(const InstallTarget *target, int fd)
+{
+        InstallTarget now = { 0 };
+
+        return identify(fd, &now) >= 0 && now.is_block_device == target->is_block_device &&
+               now.device == target->device && now.inode == target->inode &&
+               now.sequence == target->sequence && now.size_bytes == target->size_bytes;
+}
+
 int install_target_look(const char *path, InstallTarget **ret, Error *error)
 {
         static const char *const model_names[] = { "device/model", "device/name", NULL };
-        static const char *const serial_names[] = { "device/serial", "serial", NULL };
         _cleanup_(install_target_freep) InstallTarget *target = calloc(1, sizeof(*target));
         _cleanup_fd_ int fd = -1;
         struct stat status;
@@ -132,16 +163,16 @@ int install_target_look(const char *path, InstallTarget **ret, Error *error)
         fd = open_exclusively(path, &status, error);
         if (fd < 0)
                 return fd;
-        target->is_block_device = S_ISBLK(status.st_mode);
+        r = identify(fd, target);
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot look at %s: %s", path, strerror(-r));
         target->path = strdup(path);
-        target->model = target->is_block_device ? attribute_or_empty(status.st_rdev, model_names)
+        target->model = target->is_block_device ? attribute_or_empty((dev_t)target->device, model_names)
                                                 : strdup("");
-        target->serial = target->is_block_device ? attribute_or_empty(status.st_rdev, serial_names)
-                                                 : strdup("");
+        target->serial = target->is_block_device ? serial_or_empty((dev_t)target->device) : strdup("");
         if (!target->path || !target->model || !target->serial)
                 return error_oom(error);
-        r = fd_size(fd, &target->size_bytes);
-        if (r >= 0 && target->is_block_device)
+        if (target->is_block_device)
                 r = gpt_sector_size(fd, &target->sector_size_bytes);
         if (r >= 0)
                 r = describe_contents(target, fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install.h"
+#include "install-check.h"
 
 #include "file.h"
 #include "grow.h"
@@ -101,6 +101,10 @@ static int open_target(const InstallTarget *target, Install *install, Error *err
         if ((image.st_dev == disk.st_dev && image.st_ino == disk.st_ino) ||
                         (S_ISBLK(image.st_mode) && S_ISBLK(disk.st_mode) && image.st_rdev == disk.st_rdev))
                 return error_set(error, ERROR_USAGE, EINVAL, "%s is the image itself", target->path);
+        if (!install_target_is(target, install->target_fd))
+                return error_set(error, ERROR_REFUSED, ESTALE,
+                                "%s is another disk than the one that was looked at; nothing was written",
+                                target->path);
         r = lock_target(install->target_fd);
         return r < 0 ? error_set(error, ERROR_BUSY, -r, "another program has locked %s", target->path) : 0;
 }
@@ -197,6 +201,8 @@ static int prepare(const char *image_path, const InstallTarget *target, Install 
 
         if (r >= 0)
                 r = open_target(target, install, error);
+        if (r >= 0)
+                r = install_refuse_copy(install->gpt, install->target_fd, target->path, error);
         if (r >= 0)
                 r = fit_sectors(install, target, error);
         return r < 0 ? r : plan_table(install, target, error);
@@ -299,6 +305,8 @@ int install_image(const char *image_path, const InstallTarget *target, Progress 
         r = treat_all(&install, target, progress, &result.written_bytes, error);
         if (r >= 0)
                 r = treat_all(&install, target, progress, NULL, error);
+        if (r >= 0)
+                r = install_verify(install.gpt, install.target_fd, progress, error);
         if (r >= 0)
                 r = gpt_write(install.target_fd, install.gpt, error);
         if (r < 0)

@@ -20,12 +20,17 @@ typedef struct InstallTarget {
         unsigned sector_size_bytes; /* 0: a file, which is given the image's, unless the caller knows better
                                      */
         bool is_block_device;
+        uint64_t device, inode; /* what the path led to; inode 0 for a block device */
+        uint64_t sequence; /* the kernel's count of disks, which is new for each that is plugged in; or 0 */
 } InstallTarget;
 
 /* Looks at the disk that is to be overwritten and refuses it when it must not be: ERROR_USAGE for what is no
  * whole disk, ERROR_BUSY for a disk in use, ERROR_REFUSED for the disk that the running system lies on. */
 int install_target_look(const char *path, InstallTarget **ret, Error *error);
 InstallTarget *install_target_free(InstallTarget *target);
+
+/* Whether `fd` is the disk that was looked at: a name can come to mean another one while a person reads. */
+bool install_target_is(const InstallTarget *target, int fd);
 DEFINE_CLEANUP(InstallTarget *, install_target_free)
 
 typedef struct InstallResult {
@@ -35,7 +40,8 @@ typedef struct InstallResult {
 } InstallResult;
 
 /* Checks image and target (ERROR_CORRUPT, ERROR_INCOMPATIBLE for another sector size, ERROR_NO_SPACE),
- * copies, reads back, compares, and writes the table. The disk is opened exclusively all the time. */
+ * ERROR_REFUSED when it is no longer the disk that was looked at, or a copy of the medium), copies, reads
+ * back, compares, and writes the table. The disk is opened exclusively all the time. */
 int install_image(const char *image_path, const InstallTarget *target, Progress *progress,
                 InstallResult *ret, Error *error);
 

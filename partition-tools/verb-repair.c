@@ -2,6 +2,7 @@
 #include "verbs.h"
 
 #include "json.h"
+#include "medium.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -54,6 +55,11 @@ static int repair(const char *path, bool dry_run, json_t *sentences, Error *erro
                 r = gpt_check(gpt, error);
         if (r < 0)
                 return error_prefix(error, r, "%s", path);
+        /* Sectors of either size have a table there, and mending the one would overwrite the other. */
+        if (medium_is(gpt))
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "%s is an installer, which is not repaired; write it to its medium again",
+                                path);
         if (explain(&gpt->report, sentences) < 0)
                 return error_oom(error);
         if (dry_run || gpt_report_is_good(&gpt->report))

@@ -228,6 +228,14 @@ is_status 4 "it does not do it again" installer --answers answers medium
 printf 'Reinstall=yes\n' >>answers
 is_status 0 "unless it is told to" installer --answers answers medium
 printf '[Install]\nDisk=/dev/fd/7\nSerial=X\nErase=yes\n' >answers
+cp --sparse=always medium copy
+printf '[Install]\nDisk=/dev/fd/8\nErase=yes\nReinstall=yes\n' >copied
+exec 8<>copy
+is_status 5 "a copy of the medium is refused" installer --answers copied medium
+exec 8>&-
+is_status 5 "a medium is not repaired" repair medium
+printf '[Install]\nDisk=/dev/sda\nErase=yes\n' >copied
+is_status 3 "a name that can mean another disk needs a serial number" installer --answers copied medium
 is_status 5 "a disk with another serial number is refused" installer --answers answers medium
 printf '[Install]\nDisk=/dev/fd/7\n' >answers
 is_status 3 "answers that do not allow to erase are refused" installer --answers answers medium

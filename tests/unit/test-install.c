@@ -49,6 +49,7 @@ TEST(image_arrives_whole_with_identifiers_of_its_own)
                 uint8_t *a, *b;
 
                 fill(image);
+                CHECK_OK(image_seal(image));
                 target = dirty_target(40 * MIB);
                 CHECK_OK(install(image, target, &result, NULL));
                 CHECK_EQ(result.var_bytes, 18 * MIB);
@@ -109,6 +110,48 @@ TEST(what_must_not_be_written_is_refused_and_the_target_stays_as_it_was)
                 CHECK_OK(pread_full(target, first, 2, 0));
                 CHECK_EQ(first[0], 0xdd);
         }
+}
+
+TEST(a_release_that_reads_badly_is_no_disk)
+{
+        enum { DATA, TREE, SUPERBLOCK, NONE, WAYS };
+        static const uint64_t damaged_at[WAYS] = { 3 * MIB + 5000, 11 * MIB + 4096, 11 * MIB + 8, 0 };
+
+        for (unsigned way = 0; way < WAYS; way++) {
+                _cleanup_fd_ int image = image_new(512), target = dirty_target(40 * MIB);
+                _cleanup_(gpt_freep) Gpt *gpt = NULL;
+                InstallResult result;
+                Error error = { 0 };
+
+                if (way != NONE) {
+                        CHECK_OK(image_seal(image));
+                        image_damage(image, damaged_at[way]);
+                }
+                CHECK_EQ(install(image, target, &result, &error), -EBADMSG);
+                CHECK_EQ(error.code, ERROR_CORRUPT);
+                CHECK(strstr(error.message, "write the medium anew"));
+                CHECK_EQ(gpt_read(target, 0, &gpt, NULL), -ENODATA);
+        }
+}
+
+TEST(a_name_that_came_to_mean_another_disk_is_refused)
+{
+        _cleanup_fd_ int image = image_new(512), target = dirty_target(40 * MIB),
+                         other = dirty_target(40 * MIB);
+        _cleanup_(install_target_freep) InstallTarget *look = NULL;
+        char image_name[64], target_name[64];
+        InstallResult result;
+        Error error = { 0 };
+        uint8_t first[1] = { 0 };
+
+        CHECK_OK(image_seal(image));
+        CHECK_OK(install_target_look(image_path(target, target_name), &look, NULL));
+        CHECK(install_target_is(look, target) && !install_target_is(look, other));
+        CHECK(dup2(other, target) >= 0);
+        CHECK_EQ(install_image(image_path(image, image_name), look, NULL, &result, &error), -ESTALE);
+        CHECK_EQ(error.code, ERROR_REFUSED);
+        CHECK_OK(pread_full(other, first, 1, 0));
+        CHECK_EQ(first[0], 0xdd);
 }
 
 TEST(what_a_disk_holds_is_told_before_it_is_lost)

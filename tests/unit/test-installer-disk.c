@@ -7,6 +7,7 @@
 #include "installer-disk.h"
 #include "medium.h"
 #include "test.h"
+#include "verity.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -53,6 +54,20 @@ static int put(const char *name, size_t size, int byte)
         return file_replace(AT_FDCWD, path, bytes, size, 0644);
 }
 
+/* Makes the second file the hash tree of the first. */
+static int seal(const char *root, const char *verity, uint8_t ret_root_hash[static SHA256_SIZE])
+{
+        VeritySuperblock superblock = { .data_blocks = 2 * MIB / VERITY_BLOCK_SIZE, .salt_size = 1 };
+        _cleanup_fd_ int data = open(root, O_RDONLY | O_CLOEXEC), hash = open(verity, O_RDWR | O_CLOEXEC);
+        int r = data < 0 || hash < 0 ? -EIO
+                                     : verity_build(data, 0, 2 * MIB, superblock.salt, superblock.salt_size,
+                                                       hash, 0, ret_root_hash, NULL, NULL, NULL);
+
+        if (r >= 0)
+                memcpy(superblock.uuid, ret_root_hash, UUID_SIZE);
+        return r < 0 ? r : verity_superblock_write(hash, 0, &superblock);
+}
+
 /* disk.raw, and of it `name`. */
 static int make(const char *disk, const char *name)
 {
@@ -79,12 +94,12 @@ static int make(const char *disk, const char *name)
         };
         int r = directory_make(AT_FDCWD, scratch, 0755);
 
-        for (size_t i = 0; i < SHA256_SIZE; i++)
-                parts.root_hash[i] = (uint8_t)(i + 1);
         if (r >= 0)
                 r = put("root", 2 * MIB, 'r');
         if (r >= 0)
                 r = put("verity", MIB, 'v');
+        if (r >= 0)
+                r = seal(root, verity, parts.root_hash);
         if (r >= 0)
                 r = put("uki", 3 * MIB, 'u');
         if (r >= 0)

@@ -130,6 +130,7 @@ TEST(what_is_installed_has_the_sectors_of_its_disk_and_the_esp_for_them)
                 DiskLayout layout = image_layout(512);
                 GptEntry entry;
 
+                CHECK_OK(image_seal(medium));
                 CHECK_OK(install(medium, target, sector_sizes[i], NULL));
                 CHECK_OK(image_open(target, &disk, NULL));
                 CHECK(gpt_report_is_good(&disk->table));
@@ -145,7 +146,7 @@ TEST(what_is_installed_has_the_sectors_of_its_disk_and_the_esp_for_them)
                 CHECK_EQ(disk->partitions[PARTITION_VAR].size_bytes, 26 * MIB);
                 CHECK(holds(target, MIB, 2 * MIB, sector_sizes[i] == 512 ? 5 : 4));
                 CHECK(holds(target, 3 * MIB, 8 * MIB, 1));
-                CHECK(holds(target, 11 * MIB, 14 * MIB, 0));
+                CHECK(holds(target, 12 * MIB, 13 * MIB, 0));
                 /* Nothing of the medium's own, and firmware sees the ESP. */
                 CHECK_OK(gpt_read(target, 0, &gpt, NULL));
                 CHECK(!medium_is(gpt));
@@ -185,6 +186,22 @@ TEST(what_does_not_fit_is_refused)
         CHECK_EQ(install(medium, large, 512, &error), -EBADMSG);
         CHECK_EQ(error.code, ERROR_CORRUPT);
         CHECK(holds(large, 0, MIB, 0xdd) && holds(small, 0, MIB, 0xdd));
+}
+
+TEST(a_copy_of_the_medium_is_no_target)
+{
+        MediumPlan plan;
+        _cleanup_fd_ int medium = medium_new(&plan), copy = medium_new(&plan), disk = target_new(48 * MIB);
+        Error error = { 0 };
+
+        CHECK(medium >= 0 && copy >= 0);
+        CHECK_OK(image_seal(medium));
+        CHECK_OK(ftruncate(copy, 64 * MIB)); /* as on a larger stick */
+        CHECK_EQ(install(medium, copy, 512, &error), -EPERM);
+        CHECK_EQ(error.code, ERROR_REFUSED);
+        CHECK(strstr(error.message, "a copy of it"));
+        CHECK(holds(copy, plan.esp_at, ESP_SIZE, 7));
+        CHECK_OK(install(medium, disk, 512, NULL));
 }
 
 /* What an unattended start from a forgotten medium meets. */
