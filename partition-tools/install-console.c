@@ -6,6 +6,7 @@
 #include "strv.h"
 
 #include <string.h>
+#include <termios.h>
 
 static const char *base_name(const char *path)
 {
@@ -28,13 +29,35 @@ void console_print_target(const InstallTarget *target)
                 (void)fprintf(stderr, "  %s\n", *sentence);
 }
 
+static void drop_line(void)
+{
+        int letter;
+
+        do
+                letter = getchar();
+        while (letter != '\n' && letter != EOF);
+        clearerr(stdin);
+}
+
+void console_forget_typed(void)
+{
+        if (isatty(STDIN_FILENO) == 1)
+                (void)tcflush(STDIN_FILENO, TCIFLUSH);
+}
+
 bool console_ask(const char *question, char ret[static CONSOLE_ANSWER_MAX])
 {
         (void)fprintf(stderr, "%s", question);
         (void)fflush(stderr);
         ret[0] = 0;
-        if (!fgets(ret, CONSOLE_ANSWER_MAX, stdin))
+        if (!fgets(ret, CONSOLE_ANSWER_MAX, stdin)) {
+                clearerr(stdin);
                 return false;
+        }
+        if (strlen(ret) == CONSOLE_ANSWER_MAX - 1 && !strchr(ret, '\n')) {
+                drop_line();
+                ret[0] = 0;
+        }
         ret[strcspn(ret, "\r\n")] = 0;
         return true;
 }
@@ -51,6 +74,7 @@ int console_confirm(const InstallTarget *target, const char *instead, Error *err
         question = string_format("\nEverything on it will be lost. Type \"%s\" to overwrite it: ", name);
         if (!question)
                 return error_oom(error);
+        console_forget_typed();
         (void)console_ask(question, answer);
         if (strcmp(answer, name) != 0)
                 return error_set(error, ERROR_CANCELLED, ECANCELED,

@@ -15,7 +15,11 @@ void console_print_target(const InstallTarget *target);
  * with `instead`, what can be done without a terminal, when there is none. */
 int console_confirm(const InstallTarget *target, const char *instead, Error *error);
 
-/* A line of standard input without its end; false when there is no more. */
+/* A line of standard input without its end, empty when it was longer than anything that is asked for; false
+ * at its end, which on a terminal is a key: it can be asked again. */
 bool console_ask(const char *question, char ret[static CONSOLE_ANSWER_MAX]);
+
+/* Drops what was typed into a terminal before a question was there to be answered by it. */
+void console_forget_typed(void);
 
 void console_print_result(const InstallTarget *target, const InstallResult *result, bool json);

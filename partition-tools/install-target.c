@@ -3,6 +3,7 @@
 
 #include "block-tree.h"
 #include "file.h"
+#include "printable.h"
 #include "probe.h"
 #include "strv.h"
 
@@ -31,6 +32,8 @@ static int describe(InstallTarget *target, const char *what, uint64_t size_bytes
 
         sentence = string_format(
                         "%s, %s%s%s", what, size_format(size_bytes, size), *content ? ": " : "", content);
+        if (sentence)
+                printable_make(sentence);
         return sentence ? strv_append(&target->contents, sentence) : -ENOMEM;
 }
 
@@ -172,6 +175,8 @@ int install_target_look(const char *path, InstallTarget **ret, Error *error)
         target->serial = target->is_block_device ? serial_or_empty((dev_t)target->device) : strdup("");
         if (!target->path || !target->model || !target->serial)
                 return error_oom(error);
+        printable_make(target->model);
+        printable_make(target->serial);
         if (target->is_block_device)
                 r = gpt_sector_size(fd, &target->sector_size_bytes);
         if (r >= 0)

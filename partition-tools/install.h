@@ -14,7 +14,8 @@
 
 typedef struct InstallTarget {
         char *path;
-        char *model, *serial; /* never NULL; "" when the kernel does not know */
+        char *model, *serial; /* never NULL; "" when the kernel does not know; printable, as is all of
+                                 contents */
         char **contents;      /* strv: what it holds now, one sentence each */
         uint64_t size_bytes;
         unsigned sector_size_bytes; /* 0: a file, which is given the image's, unless the caller knows better

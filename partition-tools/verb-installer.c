@@ -13,12 +13,14 @@
 #include "verbs.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #define MOUNT_POINT "/run/bascule/installer"
 #define ANSWERS_MAX (64 * KIB)
+#define ASK_MAX 10
 
 typedef struct Installer {
         char *medium;    /* device or file */
@@ -164,9 +166,17 @@ static int find_disks(const Installer *installer, FoundList *ret, Error *error)
 static int install_onto(const Installer *installer, const InstallTarget *target, Error *error)
 {
         _cleanup_(progress_freep) Progress *progress = progress_new();
+        const struct sigaction ignore = { .sa_handler = SIG_IGN };
+        struct sigaction interrupt, quit;
         InstallResult result;
-        int r = install_image(installer->medium, target, progress, &result, error);
+        int r;
 
+        /* Half a disk is none: a key that was hit by mistake must not make one. */
+        (void)sigaction(SIGINT, &ignore, &interrupt);
+        (void)sigaction(SIGQUIT, &ignore, &quit);
+        r = install_image(installer->medium, target, progress, &result, error);
+        (void)sigaction(SIGINT, &interrupt, NULL);
+        (void)sigaction(SIGQUIT, &quit, NULL);
         if (r >= 0)
                 console_print_result(target, &result, false);
         return r;
@@ -177,7 +187,8 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
 {
         if (!installer->is_running || end == INSTALL_END_STAY)
                 return 0;
-        (void)fprintf(stderr, "Remove the medium. %s.\n",
+        /* Until then the system that runs lies on the medium. */
+        (void)fprintf(stderr, "%s; remove the medium when the screen goes dark.\n",
                         end == INSTALL_END_REBOOT ? "The machine starts again"
                                                   : "The machine is switched off");
         (void)execlp("systemctl", "systemctl", "--no-block", install_end_name(end), (char *)NULL);
@@ -247,6 +258,15 @@ static int obey(const Installer *installer, const InstallAnswers *answers, Error
 
 /* ---- as a person says ---- */
 
+/* Ctrl-D is no answer; a terminal that is gone gives no other. */
+static bool ask_again(const char *question, char ret[static CONSOLE_ANSWER_MAX])
+{
+        for (unsigned i = 0; i < ASK_MAX; i++)
+                if (console_ask(question, ret))
+                        return true;
+        return false;
+}
+
 static void print_disks(const FoundList *list)
 {
         (void)fprintf(stderr, "\nDisks of this machine:\n\n");
@@ -296,9 +316,12 @@ static int end_typed(const Installer *installer, Error *error)
 
         if (!installer->is_running)
                 return 0;
-        (void)console_ask(
-                        "\nRemove the medium, and press Enter to start the machine again, or type \"off\": ",
-                        answer);
+        console_forget_typed();
+        if (!ask_again("\nPress Enter to start the machine again, or type \"off\" to switch it off; remove "
+                       "the "
+                       "medium when the screen goes dark: ",
+                            answer))
+                return 0;
         return end_machine(installer, strcmp(answer, "off") == 0 ? INSTALL_END_POWEROFF : INSTALL_END_REBOOT,
                         error);
 }
@@ -319,8 +342,8 @@ static int converse(const Installer *installer, Error *error)
                 if (r < 0)
                         return r;
                 print_disks(&list);
-                if (!console_ask("\nNumber of the disk to install onto (Enter: look again, off: switch "
-                                 "off): ",
+                if (!ask_again("\nNumber of the disk to install onto (Enter: look again, off: switch "
+                               "off): ",
                                     answer))
                         return error_set(error, ERROR_CANCELLED, ECANCELED, "nothing was chosen");
                 if (strcmp(answer, "off") == 0)

@@ -49,6 +49,28 @@ part() { # IMAGE ROLE FIELD
         "$program" show --json "$1" >show.json && member show.json "[p for p in j['partitions'] if p['role'] == '$2'][0]['$3']"
 }
 
+# converse ARGUMENTS ANSWER...: runs it on a terminal, and types each answer when it is asked for.
+converse() {
+        local arguments=$1 asked=0 answer i pid
+        shift
+        rm -f typed out && mkfifo typed
+        script -qefc "'$program' $arguments" /dev/null <typed >out 2>&1 &
+        pid=$!
+        exec 9>typed
+        for answer; do
+                asked=$((asked + 1))
+                for ((i = 0; i < 600; i++)); do
+                        [ "$(grep -aoE 'switch off\): |overwrite it: ' out | wc -l)" -ge $asked ] && break
+                        sleep 0.05
+                done
+                if [ "$answer" = $'\004' ]; then printf '%s' "$answer" >&9; else printf '%s\n' "$answer" >&9; fi
+        done
+        wait $pid
+        i=$?
+        exec 9>&-
+        return $i
+}
+
 # A disk as another tool would make it: sfdisk's table, veritysetup's tree in slot a, ext4 in var.
 make_image() {
         truncate -s 200M "$1"
@@ -158,10 +180,10 @@ is_status 12 "install of a qcow2 image" install --yes --disk-size=300M image.qco
 head -c 100M image >./cut-off
 is_status 10 "install of an image that was cut off" install --yes --disk-size=300M cut-off target
 if command -v script >/dev/null; then
-        script -qec "'$program' install image target" /dev/null <<<"traget" >out 2>&1
+        converse "install image target" traget
         [ $? = 13 ]
         ok $? "a wrong name at the prompt stops it"
-        script -qec "'$program' install image target" /dev/null <<<"target" >out 2>&1
+        converse "install image target" target
         ok $? "the right name at the prompt installs"
 else
         skip 2 "no script(1)"
@@ -242,8 +264,8 @@ is_status 3 "answers that do not allow to erase are refused" installer --answers
 exec 7>&-
 if command -v script >/dev/null; then
         rm target && truncate -s 300M target
-        printf '%s\n' 9999 "$work/small" "$work/target" wrong "$work/target" target |
-                script -qec "'$program' installer medium" /dev/null >out 2>&1
+        # Ctrl-D, a line that is too long, and a yes that was typed before it was asked for are no answers.
+        converse "installer medium" 9999 "$work/small" $'\004' "$(printf '%0600d' 1)" "$work/target"$'\ntarget' wrong "$work/target" target
         status=$?
         [ $status = 0 ] && grep -q 'no number of a disk' out && grep -q 'small has 180.0 MiB' out && grep -q 'that was not' out
         ok $? "an installer asks until a disk that will do is named twice"

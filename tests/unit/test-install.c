@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "disk-image.h"
 #include "install.h"
+#include "printable.h"
 #include "strv.h"
 #include "test.h"
 
@@ -166,6 +167,39 @@ TEST(what_a_disk_holds_is_told_before_it_is_lost)
         CHECK_EQ(strv_length(target->contents), PARTITION_ROLE_MAX);
         CHECK_STR(target->contents[0], "partition 1 esp, 2.0 MiB");
         CHECK_STR(target->serial, "");
+}
+
+TEST(what_a_disk_says_cannot_command_a_terminal)
+{
+        static const char *const texts[][2] = {
+                { "Nice Disk", "Nice Disk" },
+                { "a\x1b[2Jb\n\x7f", "a?[2Jb??" },
+                { "a\xc2\x9b"
+                  "31m",
+                                "a??31m" },
+                { "a\x9b"
+                  "31m",
+                                "a?31m" },
+                { "\xe0\x82\x9bx\xf0\x80\x82\x9b", "???x????" },
+                { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+                                "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80" },
+                { "\xe2\x82", "??" },
+        };
+        static const uint8_t name[] = { 'a', 0, 0x9b, 0, 'J', 0, 0, 0 };
+        _cleanup_(install_target_freep) InstallTarget *target = NULL;
+        _cleanup_fd_ int disk = image_new(512);
+        char path[64];
+
+        for (size_t i = 0; i < ELEMENTS(texts); i++) {
+                char text[64];
+
+                (void)snprintf(text, sizeof(text), "%s", texts[i][0]);
+                printable_make(text);
+                CHECK_STR(text, texts[i][1]);
+        }
+        CHECK_OK(image_patch(disk, 512, true, GPT_ENTRY_NAME_AT, name, sizeof(name)));
+        CHECK_OK(install_target_look(image_path(disk, path), &target, NULL));
+        CHECK_STR(target->contents[0], "partition 1 a??J, 2.0 MiB");
 }
 
 TEST(no_disk_at_all_is_refused)
