@@ -321,6 +321,41 @@ int block_disks(const BlockTree *tree, char ***ret_paths)
         return 0;
 }
 
+static bool is_same(char *const *a, char *const *b)
+{
+        size_t count = strv_length(a);
+
+        if (count != strv_length(b))
+                return false;
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(a[i], b[i]) != 0)
+                        return false;
+        return true;
+}
+
+int block_disks_settled(const BlockTree *tree, const BlockWait *wait, char ***ret_paths)
+{
+        _cleanup_strv_ char **paths = NULL;
+        unsigned quiet = 0;
+        int r = block_disks(tree, &paths);
+
+        for (unsigned i = 0; r >= 0 && quiet < wait->quiet_steps && i < wait->max_steps; i++) {
+                char **now = NULL;
+
+                wait->step(wait->data);
+                r = block_disks(tree, &now);
+                if (r < 0)
+                        return r;
+                quiet = is_same(paths, now) ? quiet + 1 : 0;
+                (void)strv_free(paths);
+                paths = now;
+        }
+        if (r < 0)
+                return r;
+        *ret_paths = TAKE_PTR(paths);
+        return 0;
+}
+
 int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribute, char **ret)
 {
         _cleanup_free_ char *folder = device_folder(tree, disk);

@@ -36,6 +36,17 @@ int block_disk_with_partuuid(const BlockTree *tree, const uint8_t uuid[static UU
  * among them, so that "the only one" is that. */
 int block_disks(const BlockTree *tree, char ***ret_paths);
 
+/* How long to wait for disks whose drivers take their time. */
+typedef struct BlockWait {
+        unsigned quiet_steps; /* so long nothing must have come or gone */
+        unsigned max_steps;   /* in all; what is there then is it */
+        void (*step)(void *data);
+        void *data;
+} BlockWait;
+
+/* The same when no more of them appear. */
+int block_disks_settled(const BlockTree *tree, const BlockWait *wait, char ***ret_paths);
+
 /* An attribute of a whole disk, such as "device/model", without white space around it. -ENOENT. */
 int block_disk_attribute(const BlockTree *tree, dev_t disk, const char *attribute, char **ret);
 

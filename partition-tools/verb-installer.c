@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MOUNT_POINT "/run/bascule/installer"
 #define ANSWERS_MAX (64 * KIB)
@@ -137,10 +138,20 @@ static bool is_medium(const Installer *installer, const char *path)
                medium.st_rdev == disk.st_rdev;
 }
 
-static int find_disks(const Installer *installer, FoundList *ret, Error *error)
+static void wait_second(void *data)
+{
+        const struct timespec second = { .tv_sec = 1 };
+
+        (void)data;
+        (void)nanosleep(&second, NULL);
+}
+
+/* `wait` NULL: those that are there now. */
+static int find_disks(const Installer *installer, const BlockWait *wait, FoundList *ret, Error *error)
 {
         _cleanup_strv_ char **paths = NULL;
-        int r = block_disks(&block_tree_default, &paths);
+        int r = wait ? block_disks_settled(&block_tree_default, wait, &paths)
+                     : block_disks(&block_tree_default, &paths);
 
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "cannot find out which disks there are: %s",
@@ -197,6 +208,15 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
 
 /* ---- as it was told ---- */
 
+/* Some are seconds behind the first: a second one must not be overlooked because it is slow. */
+static const BlockWait late_disks = { .quiet_steps = 5, .max_steps = 60, .step = wait_second };
+
+static void wait_for_path(const char *path)
+{
+        for (unsigned i = 0; i < late_disks.max_steps && access(path, F_OK) < 0; i++)
+                wait_second(NULL);
+}
+
 /* A disk without a path is looked for among all, also those that cannot be used: it is better to ask than to
  * take another one. */
 static int find_told(const Installer *installer, const InstallAnswers *answers, char **ret, Error *error)
@@ -204,7 +224,7 @@ static int find_told(const Installer *installer, const InstallAnswers *answers, 
         _cleanup_(found_done) FoundList list = { 0 };
         _cleanup_free_ const char **serials = NULL;
         size_t index;
-        int r = find_disks(installer, &list, error);
+        int r = find_disks(installer, &late_disks, &list, error);
 
         if (r < 0)
                 return r;
@@ -227,6 +247,8 @@ static int choose_told(
 
         if (r >= 0 && !path)
                 r = error_oom(error);
+        if (r >= 0)
+                wait_for_path(path);
         if (r >= 0)
                 r = install_target_look(path, ret, error);
         if (r >= 0 && *answers->serial && strcmp(answers->serial, (*ret)->serial) != 0)
@@ -337,7 +359,7 @@ static int converse(const Installer *installer, Error *error)
                 _cleanup_(found_done) FoundList list = { 0 };
                 char answer[CONSOLE_ANSWER_MAX];
                 Error problem = { 0 };
-                int r = find_disks(installer, &list, error);
+                int r = find_disks(installer, NULL, &list, error);
 
                 if (r < 0)
                         return r;

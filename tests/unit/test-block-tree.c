@@ -212,6 +212,48 @@ TEST(disks_are_whole_and_those_that_cannot_be_used_are_among_them)
         CHECK_STR(strrchr(paths[3], '/'), "/vda");
 }
 
+/* At the third and at the fifth look there is one disk more. */
+typedef struct Late {
+        const Fixture *fixture;
+        unsigned steps;
+        bool for_ever;
+} Late;
+
+static void add_late_disk(void *data)
+{
+        Late *late = data;
+        char path[64], text[64], link[64];
+
+        late->steps++;
+        if (!late->for_ever && late->steps != 3 && late->steps != 5)
+                return;
+        (void)snprintf(path, sizeof(path), "devices/sd%u/size", late->steps);
+        (void)put(late->fixture->sys, path, "1000\n");
+        (void)snprintf(path, sizeof(path), "devices/sd%u/uevent", late->steps);
+        (void)snprintf(text, sizeof(text), "DEVNAME=sd%u\n", late->steps);
+        (void)put(late->fixture->sys, path, text);
+        (void)snprintf(link, sizeof(link), "class/block/sd%u", late->steps);
+        (void)snprintf(path, sizeof(path), "../../devices/sd%u", late->steps);
+        (void)link_to(late->fixture->sys, link, path);
+}
+
+TEST(disks_that_come_late_are_waited_for)
+{
+        _cleanup_fixture_ Fixture fixture = { 0 };
+        _cleanup_strv_ char **paths = NULL, **more = NULL;
+        Late late = { .fixture = &fixture };
+        BlockWait wait = { .quiet_steps = 5, .max_steps = 60, .step = add_late_disk, .data = &late };
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_OK(block_disks_settled(&fixture.tree, &wait, &paths));
+        CHECK_EQ(strv_length(paths), 3);
+        CHECK_EQ(late.steps, 10);
+        late.for_ever = true;
+        CHECK_OK(block_disks_settled(&fixture.tree, &wait, &more));
+        CHECK_EQ(late.steps, 70);
+        CHECK_EQ(strv_length(more), 63);
+}
+
 TEST(a_serial_number_is_an_attribute_or_what_scsi_tells)
 {
         static const struct {
