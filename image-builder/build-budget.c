@@ -11,7 +11,7 @@ static int describe(const Build *build, char details[static DETAILS_MAX], Error 
         _cleanup_free_ char *path = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE);
         _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED, previous = DIFF_IMAGE_CLOSED;
         _cleanup_(size_report_done) SizeReport now = { 0 }, before = { 0 };
-        int r = path ? diff_image_open(path, NULL, NULL, &image, error) : error_oom(error);
+        int r = path ? diff_image_open(&(DiffSource){ .name = path }, &image, error) : error_oom(error);
 
         if (r >= 0)
                 r = size_report_make(&image, &now, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "engine-files.h"
+#include "fixes.h"
 #include "installer-disk.h"
 
 /* Steps whose result a step reads: their keys go into its own. */
@@ -28,7 +29,7 @@ static void key_of_packages(Build *build, CacheKey *key)
                         (recipe->with_recommended ? 1 : 0) + (recipe->with_documentation ? 2 : 0));
         cache_key_add_number(key, "epoch", (uint64_t)build->epoch);
         if (build->lock)
-                cache_key_add_number(key, "fixes", 1);
+                cache_key_add_number(key, "fixes", FIXES_READER);
         for (size_t i = 0; build->lock && i < build->lock->package_count; i++) {
                 cache_key_add_text(key, "locked", build->lock->packages[i].name);
                 cache_key_add(key, "sha256", build->lock->packages[i].sha256, SHA256_SIZE);

@@ -275,6 +275,15 @@ static int put(Build *build, const char *name, const Buffer *text, ImageInfoPape
         return ret->file ? 0 : error_oom(error);
 }
 
+/* What an earlier build, with a lock, left in the same folder is not of this one. */
+static int drop_fixes(Build *build, Error *error)
+{
+        if (unlinkat(build->output_fd, PAPERS_FIXES_FILE, 0) < 0 && errno != ENOENT)
+                return error_set(error, ERROR_IO, errno, "cannot remove %s: %s", PAPERS_FIXES_FILE,
+                                strerror(errno));
+        return 0;
+}
+
 int build_papers(Build *build, ImageInfo *info, Error *error)
 {
         static const struct {
@@ -301,6 +310,8 @@ int build_papers(Build *build, ImageInfo *info, Error *error)
                                         strerror(-r));
                 if (text.size > 0 || papers[i].make != papers_fixes)
                         r = put(build, papers[i].file, &text, &info->papers[info->paper_count++], error);
+                else
+                        r = drop_fixes(build, error);
         }
         return r;
 }

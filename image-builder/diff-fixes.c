@@ -7,31 +7,58 @@
 
 static const char *const history_words[] = {
         [FIXES_CUT] = "the changelog begins later",
+        [FIXES_BEHIND] = "the changelog ends earlier",
         [FIXES_UNKNOWN] = "no changelog",
+        [FIXES_FOREIGN] = "the list of fixes has a format that this program does not know",
 };
 
-/* The newest or the oldest version of a source that an image has packages of; NULL: it has none. */
-static const char *find_version(const DiffImage *image, const char *source, bool newest)
+/* The packages of an image, by source, and of each the oldest version first. */
+typedef struct Sources {
+        const ComposePackage **packages;
+        size_t count;
+} Sources;
+
+static int by_source(const void *a, const void *b)
 {
-        const char *found = NULL;
+        const ComposePackage *left = *(const ComposePackage *const *)a,
+                             *right = *(const ComposePackage *const *)b;
+        int order = strcmp(left->source, right->source);
 
-        for (size_t i = 0; i < image->package_count; i++) {
-                const ComposePackage *package = &image->packages[i];
-                int order;
-
-                if (strcmp(package->source, source) != 0)
-                        continue;
-                order = found ? debian_version_compare(package->source_version, found) : 0;
-                if (!found || (newest ? order > 0 : order < 0))
-                        found = package->source_version;
-        }
-        return found;
+        return order ? order : debian_version_compare(left->source_version, right->source_version);
 }
 
-static int add_source(const DiffImage *old, const DiffImage *new, const char *source, json_t *fixes,
+static void sources_done(Sources *sources)
+{
+        free(sources->packages);
+}
+
+static int sort_sources(const DiffImage *image, Sources *ret)
+{
+        ret->count = image->package_count;
+        ret->packages = calloc(ret->count + 1, sizeof(*ret->packages));
+        if (!ret->packages)
+                return -ENOMEM;
+        for (size_t i = 0; i < ret->count; i++)
+                ret->packages[i] = &image->packages[i];
+        qsort(ret->packages, ret->count, sizeof(*ret->packages), by_source);
+        return 0;
+}
+
+/* The oldest version of the source, looked for from `at` on; what comes before it is passed over. NULL: it
+ * is not there. */
+static const char *take_oldest(const Sources *sources, const char *source, size_t *at)
+{
+        int order = -1;
+
+        while (*at < sources->count && (order = strcmp(sources->packages[*at]->source, source)) < 0)
+                (*at)++;
+        return *at < sources->count && order == 0 ? sources->packages[*at]->source_version : NULL;
+}
+
+static int add_source(const DiffImage *new, const ComposePackage *package, const char *before, json_t *fixes,
                 json_t *unknown)
 {
-        const char *before = find_version(old, source, false), *after = find_version(new, source, true);
+        const char *source = package->source, *after = package->source_version;
         FixesHistory history;
         int r;
 
@@ -45,24 +72,23 @@ static int add_source(const DiffImage *old, const DiffImage *new, const char *so
                                                  after, "why", history_words[history]));
 }
 
-static int by_text(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* A package may have another name in each release, as kernels do, so sources are what is compared. */
 static int add_sources(const DiffImage *old, const DiffImage *new, json_t *fixes, json_t *unknown)
 {
-        _cleanup_free_ const char **sources = calloc(new->package_count + 1, sizeof(*sources));
-        int r = sources ? 0 : -ENOMEM;
+        _cleanup_(sources_done) Sources before = { 0 }, after = { 0 };
+        size_t at = 0;
+        int r = sort_sources(old, &before);
 
-        for (size_t i = 0; sources && i < new->package_count; i++)
-                sources[i] = new->packages[i].source;
-        if (sources && new->package_count > 0)
-                qsort(sources, new->package_count, sizeof(*sources), by_text);
-        for (size_t i = 0; r >= 0 && i < new->package_count; i++)
-                if (i == 0 || strcmp(sources[i], sources[i - 1]) != 0)
-                        r = add_source(old, new, sources[i], fixes, unknown);
+        if (r >= 0)
+                r = sort_sources(new, &after);
+        for (size_t i = 0; r >= 0 && i < after.count; i++) {
+                const ComposePackage *package = after.packages[i];
+
+                /* The last of a source is its newest. */
+                if (i + 1 == after.count || strcmp(after.packages[i + 1]->source, package->source) != 0)
+                        r = add_source(new, package, take_oldest(&before, package->source, &at), fixes,
+                                        unknown);
+        }
         return r;
 }
 

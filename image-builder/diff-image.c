@@ -54,16 +54,16 @@ static int read_fixes_of_folder(DiffImage *image, const ImageInfo *info, const c
         return 0;
 }
 
-static int open_folder(DiffImage *image, const char *folder, Error *error)
+static int open_folder(DiffImage *image, const DiffSource *source, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
-        int r = image_info_read(folder, &info, error);
+        int r = image_info_read(source->name, &info, error);
 
         if (r < 0)
                 return r;
         image->version = strdup(info->version);
-        r = image->version ? image_info_open_root(info, folder, &image->fd, error) : error_oom(error);
-        return r < 0 ? r : read_fixes_of_folder(image, info, folder, error);
+        r = image->version ? image_info_open_root(info, source->name, &image->fd, error) : error_oom(error);
+        return r < 0 || !source->with_fixes ? r : read_fixes_of_folder(image, info, source->name, error);
 }
 
 static int rebuild(DiffImage *image, const char *payload_path, Error *error)
@@ -79,10 +79,11 @@ static int rebuild(DiffImage *image, const char *payload_path, Error *error)
         return payload_file_restore(fd, scratch, NULL, NULL, &image->fd, error);
 }
 
-static int read_fixes_of_release(DiffImage *image, Repository *repository, const char *version,
-                const char *architecture, Error *error)
+static int read_fixes_of_release(
+                DiffImage *image, Repository *repository, const DiffSource *source, Error *error)
 {
-        _cleanup_free_ char *path = release_paper_path(version, architecture, PAPERS_FIXES_FILE),
+        _cleanup_free_ char *path = release_paper_path(
+                                            source->name, source->architecture, PAPERS_FIXES_FILE),
                             *text = NULL;
         size_t size;
         int r;
@@ -95,44 +96,44 @@ static int read_fixes_of_release(DiffImage *image, Repository *repository, const
         return r < 0 ? r : fixes_parse(text, size, path, &image->fixes, error);
 }
 
-static int open_release(DiffImage *image, const char *folder, const char *version, const char *architecture,
-                Error *error)
+static int open_release(DiffImage *image, const DiffSource *source, Error *error)
 {
         _cleanup_(repository_freep) Repository *repository = NULL;
-        _cleanup_free_ char *path = release_manifest_path(version, architecture), *text = NULL, *file = NULL;
+        _cleanup_free_ char *path = release_manifest_path(source->name, source->architecture), *text = NULL,
+                            *file = NULL;
         const RepositoryTarget *target;
         size_t size;
-        int r = path ? repository_open(folder, false, &repository, error) : error_oom(error);
+        int r = path ? repository_open(source->repository, false, &repository, error) : error_oom(error);
 
         if (r >= 0)
                 r = repository_read_target(repository, path, MANIFEST_MAX, &text, &size, error);
         if (r >= 0)
                 r = manifest_parse(text, size, &image->manifest, error);
-        if (r >= 0)
-                r = read_fixes_of_release(image, repository, version, architecture, error);
+        if (r >= 0 && source->with_fixes)
+                r = read_fixes_of_release(image, repository, source, error);
         if (r < 0)
                 return r;
         target = repository_find_target(repository, image->manifest->images[IMAGE_ROOT].payloads[0].path);
         if (!target)
                 return error_set(error, ERROR_CORRUPT, ENOENT,
-                                "the repository does not list the payload of release %s", version);
-        image->version = strdup(version);
-        file = path_join(folder, target->file);
+                                "the repository does not list the payload of release %s", source->name);
+        image->version = strdup(source->name);
+        file = path_join(source->repository, target->file);
         return file && image->version ? rebuild(image, file, error) : error_oom(error);
 }
 
-static int open_source(DiffImage *image, const char *name, const char *repository, const char *architecture,
-                Error *error)
+static int open_source(DiffImage *image, const DiffSource *source, Error *error)
 {
         struct stat status;
 
-        if (stat(name, &status) >= 0)
-                return S_ISDIR(status.st_mode) ? open_folder(image, name, error)
-                                               : open_path(image, name, error);
-        if (repository)
-                return open_release(image, repository, name, architecture, error);
+        if (stat(source->name, &status) >= 0)
+                return S_ISDIR(status.st_mode) ? open_folder(image, source, error)
+                                               : open_path(image, source->name, error);
+        if (source->repository)
+                return open_release(image, source, error);
         return error_set(error, ERROR_USAGE, ENOENT,
-                        "there is no \"%s\"; to name a release, say which repository (--repo DIR)", name);
+                        "there is no \"%s\"; to name a release, say which repository (--repo DIR)",
+                        source->name);
 }
 
 /* ---- what it holds ---- */
@@ -220,14 +221,13 @@ static int read_image(DiffImage *image, const char *name, Error *error)
         return r < 0 ? error_prefix(error, r, "\"%s\"", name) : 0;
 }
 
-int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
-                Error *error)
+int diff_image_open(const DiffSource *source, DiffImage *ret, Error *error)
 {
         _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED;
-        int r = open_source(&image, name, repository, architecture, error);
+        int r = open_source(&image, source, error);
 
         if (r >= 0)
-                r = read_image(&image, name, error);
+                r = read_image(&image, source->name, error);
         if (r < 0)
                 return r;
         *ret = image;

@@ -25,15 +25,19 @@ typedef struct DiffImage {
         ComposePackage *packages; /* by name; as dpkg in the image says */
         size_t package_count;
         Manifest *manifest; /* of a release; else NULL */
-        json_t *fixes;      /* fixes.h; NULL: it is not known */
+        json_t *fixes;      /* fixes.h; NULL: there is none, or none was wanted */
 } DiffImage;
 
 #define DIFF_IMAGE_CLOSED ((DiffImage){ .fd = -1 })
 
-/* `name` is a path, or with `repository` (else NULL) the version of a release in it for `architecture`,
- * which is made again of its full payload. */
-int diff_image_open(const char *name, const char *repository, const char *architecture, DiffImage *ret,
-                Error *error);
+/* Where an image is: `name` is a path, or with `repository` (else NULL) the version of a release in it for
+ * `architecture`, which is made again of its full payload. */
+typedef struct DiffSource {
+        const char *name, *repository, *architecture;
+        bool with_fixes; /* read that paper too, where there is one */
+} DiffSource;
+
+int diff_image_open(const DiffSource *source, DiffImage *ret, Error *error);
 /* The same of an open root image, whose descriptor stays the caller's; `name` is for messages. */
 int diff_image_open_fd(int fd, const char *name, DiffImage *ret, Error *error);
 void diff_image_close(DiffImage *image);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compose.h"
 #include "deb.h"
+#include "debian-version.h"
 #include "file.h"
 #include "fixes.h"
 #include "hex.h"
@@ -10,28 +11,33 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#define FORMAT 1
 #define CHANGELOGS_FOLDER "changelogs"
 
 /* A package that may have the changelog of a source. */
 typedef struct Candidate {
         const LockPackage *package;
-        char *source;
+        char *source, *version; /* of the source */
 } Candidate;
 
 static void free_candidates(Candidate *candidates, size_t count)
 {
-        for (size_t i = 0; candidates && i < count; i++)
+        for (size_t i = 0; candidates && i < count; i++) {
                 free(candidates[i].source);
+                free(candidates[i].version);
+        }
         free(candidates);
 }
 
+/* Of a source the newest version, and of that the smallest package, first. */
 static int by_source_and_size(const void *a, const void *b)
 {
         const Candidate *left = a, *right = b;
         int order = strcmp(left->source, right->source);
 
+        if (order == 0)
+                order = debian_version_compare(right->version, left->version);
         if (order)
                 return order;
         if (left->package->size_bytes != right->package->size_bytes)
@@ -51,8 +57,9 @@ static int open_package(const LockPackage *package, const char *cache_folder, in
 }
 
 /* As the package itself says, in the words of dpkg's list of those that are installed. */
-static int read_source(const LockPackage *locked, const char *cache_folder, char **ret, Error *error)
+static int read_source(Candidate *candidate, const char *cache_folder, Error *error)
 {
+        const LockPackage *locked = candidate->package;
         _cleanup_fd_ int fd = -1;
         _cleanup_free_ char *control = NULL, *status = NULL;
         ComposePackage *packages = NULL;
@@ -66,8 +73,8 @@ static int read_source(const LockPackage *locked, const char *cache_folder, char
         status = string_format("Status: install ok installed\n%s", control);
         r = status ? compose_parse_packages(status, &packages, &count, error) : error_oom(error);
         if (r >= 0 && count == 1) {
-                *ret = packages[0].source;
-                packages[0].source = NULL;
+                candidate->source = TAKE_PTR(packages[0].source);
+                candidate->version = TAKE_PTR(packages[0].source_version);
         }
         compose_free_packages(packages, count);
         if (r >= 0 && count != 1)
@@ -78,13 +85,13 @@ static int read_source(const LockPackage *locked, const char *cache_folder, char
 
 /* ---- what was read before ---- */
 
-/* CACHE/changelogs/HASH, of the package: a paper of its source alone. */
+/* CACHE/changelogs/READER-HASH, of the package: a paper of its source alone. */
 static char *known_path(const LockPackage *package, const char *cache_folder)
 {
         char hex[SHA256_HEX_SIZE];
 
         hex_encode(package->sha256, SHA256_SIZE, hex);
-        return string_format("%s/" CHANGELOGS_FOLDER "/%s", cache_folder, hex);
+        return string_format("%s/" CHANGELOGS_FOLDER "/%d-%s", cache_folder, FIXES_READER, hex);
 }
 
 /* False when nothing is known, or what there is cannot be read. */
@@ -95,7 +102,8 @@ static bool load_known(const char *path, const char *source, json_t **ret)
         size_t size;
 
         if (file_read(AT_FDCWD, path, FIXES_MAX, &text, &size) < 0 ||
-                        fixes_parse(text, size, path, &paper, NULL) < 0)
+                        fixes_parse(text, size, path, &paper, NULL) < 0 ||
+                        !json_object_get(paper, "sources"))
                 return false;
         (void)utimensat(AT_FDCWD, path, NULL, 0); /* it is in use, for cache_gc() */
         *ret = json_incref(json_object_get(json_object_get(paper, "sources"), source));
@@ -106,7 +114,7 @@ static bool load_known(const char *path, const char *source, json_t **ret)
 static void keep_known(const char *path, const char *source, json_t *fixes)
 {
         json_t *sources = fixes ? json_pack("{s:O}", source, fixes) : json_object();
-        _cleanup_json_ json_t *paper = json_pack("{s:i, s:o}", "format", FORMAT, "sources", sources);
+        _cleanup_json_ json_t *paper = json_pack("{s:i, s:o}", "format", FIXES_FORMAT, "sources", sources);
         _cleanup_free_ char *text = json_dumps(paper, JSON_COMPACT),
                             *name = string_format("%s.XXXXXX", path);
         _cleanup_fd_ int fd = -1;
@@ -116,7 +124,7 @@ static void keep_known(const char *path, const char *source, json_t *fixes)
         fd = mkostemp(name, O_CLOEXEC);
         if (fd < 0)
                 return;
-        if (write_full(fd, text, strlen(text)) < 0 || rename(name, path) < 0)
+        if (write_full(fd, text, strlen(text)) < 0 || fchmod(fd, 0644) < 0 || rename(name, path) < 0)
                 (void)unlink(name);
 }
 
@@ -191,7 +199,7 @@ int fixes_collect(const Lock *lock, const char *cache_folder, const char *scratc
                 (void)directory_make(AT_FDCWD, known, 0755);
         for (size_t i = 0; r >= 0 && i < lock->package_count; i++) {
                 candidates[i].package = &lock->packages[i];
-                r = read_source(&lock->packages[i], cache_folder, &candidates[i].source, error);
+                r = read_source(&candidates[i], cache_folder, error);
         }
         if (r >= 0) {
                 qsort(candidates, lock->package_count, sizeof(*candidates), by_source_and_size);
@@ -200,7 +208,7 @@ int fixes_collect(const Lock *lock, const char *cache_folder, const char *scratc
         free_candidates(candidates, lock->package_count);
         if (r < 0)
                 return json_decref(sources), r;
-        r = papers_put_json(json_pack("{s:i, s:o}", "format", FORMAT, "sources", sources), ret);
+        r = papers_put_json(json_pack("{s:i, s:o}", "format", FIXES_FORMAT, "sources", sources), ret);
         return r < 0 ? error_set(error, ERROR_FAILED, -r,
                                        "cannot write down what the changelogs of the packages say: %s",
                                        strerror(-r))

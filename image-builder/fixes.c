@@ -7,7 +7,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#define FORMAT 1
 #define PREFIX "CVE-"
 #define SIGNED_KERNEL "linux-signed-"
 #define YEAR_DIGITS 4
@@ -66,8 +65,8 @@ static int by_number(const void *a, const void *b)
 /* The entry that is being read, and what is known of those before it. */
 typedef struct Reader {
         const char *source;
-        json_t *fixes;
-        char since[DEBIAN_VERSION_MAX + 1], version[DEBIAN_VERSION_MAX + 1];
+        json_t *entries;
+        char version[DEBIAN_VERSION_MAX + 1];
         char **cves;
         size_t count, total; /* CVEs of the entry, and of those before */
         bool is_in_entry, is_full;
@@ -88,27 +87,38 @@ static int sorted_cves(Reader *reader, json_t **ret)
         return 0;
 }
 
+static int make_entry(Reader *reader, json_t **ret)
+{
+        json_t *cves = NULL;
+        int r;
+
+        if (reader->count == 0) {
+                *ret = json_string(reader->version);
+                return *ret ? 0 : -ENOMEM;
+        }
+        r = sorted_cves(reader, &cves);
+        if (r < 0)
+                return r;
+        *ret = json_pack("{s:s, s:o}", "version", reader->version, "cves", cves);
+        return *ret ? 0 : -ENOMEM;
+}
+
 /* An entry that would not fit is left out, and all older ones with it. */
 static int end_entry(Reader *reader)
 {
-        json_t *cves = NULL;
-        int r = 0;
+        json_t *entry = NULL;
+        int r;
 
         if (!reader->is_in_entry)
                 return 0;
         reader->is_in_entry = false;
         reader->is_full = reader->total + reader->count > FIXES_CVES_MAX ||
-                          (reader->count > 0 && json_array_size(reader->fixes) >= FIXES_ENTRIES_MAX);
+                          json_array_size(reader->entries) >= FIXES_ENTRIES_MAX;
         if (reader->is_full)
                 return 0;
-        memcpy(reader->since, reader->version, sizeof(reader->since));
-        if (reader->count > 0) {
-                r = sorted_cves(reader, &cves);
-                if (r >= 0 && json_array_append_new(reader->fixes,
-                                              json_pack("{s:s, s:o}", "version", reader->version, "cves",
-                                                              cves)) < 0)
-                        r = -ENOMEM;
-        }
+        r = make_entry(reader, &entry);
+        if (r >= 0 && json_array_append_new(reader->entries, entry) < 0)
+                r = -ENOMEM;
         reader->total += reader->count;
         reader->count = 0;
         reader->cves = strv_free(reader->cves);
@@ -194,8 +204,8 @@ static int read_line(Reader *reader, const char *line, size_t size)
 
 int fixes_read_changelog(const char *text, const char *source, json_t **ret)
 {
-        Reader reader = { .source = source, .fixes = json_array() };
-        int r = reader.fixes ? 0 : -ENOMEM;
+        Reader reader = { .source = source, .entries = json_array() };
+        int r = reader.entries ? 0 : -ENOMEM;
 
         while (r == 0 && !reader.is_full && *text) {
                 size_t size = strcspn(text, "\n");
@@ -206,21 +216,21 @@ int fixes_read_changelog(const char *text, const char *source, json_t **ret)
         if (r >= 0 && !reader.is_full)
                 r = end_entry(&reader);
         strv_free(reader.cves);
-        if (r < 0 || !reader.since[0]) {
-                json_decref(reader.fixes);
+        if (r < 0 || json_array_size(reader.entries) == 0) {
+                json_decref(reader.entries);
                 if (r >= 0)
                         *ret = NULL;
                 return r < 0 ? r : 0;
         }
-        *ret = json_pack("{s:s, s:o}", "since", reader.since, "fixes", reader.fixes);
+        *ret = json_pack("{s:o}", "entries", reader.entries);
         return *ret ? 0 : -ENOMEM;
 }
 
 /* ---- the paper ---- */
 
-static bool is_version(const char *text)
+static const char *version_of(const json_t *entry)
 {
-        return debian_version_is_valid(text, strlen(text));
+        return json_string_value(json_is_object(entry) ? json_object_get(entry, "version") : entry);
 }
 
 static bool is_cve(const json_t *value)
@@ -233,17 +243,15 @@ static bool is_cve(const json_t *value)
 
 static int check_entry(const json_t *entry, size_t *total, Error *error)
 {
-        const char *version;
-        json_t *cves, *cve;
+        const char *version = version_of(entry);
+        json_t *cves = NULL, *cve;
         size_t i;
-        int r = json_get_string(entry, "version", &version, error);
+        int r = json_is_object(entry) ? json_get_array(entry, "cves", &cves, error) : 0;
 
-        if (r >= 0)
-                r = json_get_array(entry, "cves", &cves, error);
         if (r < 0)
                 return r;
         *total += json_array_size(cves);
-        if (!is_version(version) || *total > FIXES_CVES_MAX)
+        if (!version || !debian_version_is_valid(version, strlen(version)) || *total > FIXES_CVES_MAX)
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG, "an entry is not well-formed or too long");
         json_array_foreach(cves, i, cve) if (!is_cve(cve)) return error_set(
                         error, ERROR_UNTRUSTED, EBADMSG, "what should be a CVE number is none");
@@ -252,16 +260,13 @@ static int check_entry(const json_t *entry, size_t *total, Error *error)
 
 static int check_source(const json_t *source, Error *error)
 {
-        const char *since;
         json_t *entries, *entry;
         size_t i, total = 0;
-        int r = json_get_string(source, "since", &since, error);
+        int r = json_get_array(source, "entries", &entries, error);
 
-        if (r >= 0)
-                r = json_get_array(source, "fixes", &entries, error);
         if (r < 0)
                 return r;
-        if (!is_version(since) || json_array_size(entries) > FIXES_ENTRIES_MAX)
+        if (json_array_size(entries) == 0 || json_array_size(entries) > FIXES_ENTRIES_MAX)
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG, "a source is not well-formed or too long");
         json_array_foreach(entries, i, entry)
         {
@@ -276,15 +281,8 @@ static int check_paper(const json_t *paper, Error *error)
 {
         const char *name;
         json_t *sources, *source;
-        uint64_t format;
-        int r = json_get_u64(paper, "format", &format, error);
+        int r = json_get_object(paper, "sources", &sources, error);
 
-        if (r >= 0 && format != FORMAT)
-                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
-                                "its format is %llu, and this program knows %d; use a newer one",
-                                (unsigned long long)format, FORMAT);
-        if (r >= 0)
-                r = json_get_object(paper, "sources", &sources, error);
         if (r < 0)
                 return r;
         json_object_foreach(sources, name, source)
@@ -299,43 +297,56 @@ static int check_paper(const json_t *paper, Error *error)
 int fixes_parse(const char *text, size_t size, const char *what, json_t **ret, Error *error)
 {
         _cleanup_json_ json_t *paper = NULL;
+        uint64_t format;
         int r = json_parse(text, size, FIXES_MAX, what, &paper, error);
 
         if (r < 0)
                 return r;
-        r = check_paper(paper, error);
+        r = json_get_u64(paper, "format", &format, error);
+        if (r >= 0 && format == FIXES_FORMAT)
+                r = check_paper(paper, error);
         if (r < 0)
                 return error_prefix(error, r, "%s", what);
-        *ret = TAKE_PTR(paper);
-        return 0;
+        *ret = format == FIXES_FORMAT ? TAKE_PTR(paper) : json_pack("{s:I}", "format", (json_int_t)format);
+        return *ret ? 0 : error_oom(error);
 }
 
 /* ---- what an update mends ---- */
 
-static bool is_between(const char *version, const char *old, const char *new)
+/* The number of entries if none is of that version. */
+static size_t find_entry(const json_t *entries, const char *version)
 {
-        return debian_version_compare(version, old) > 0 && debian_version_compare(version, new) <= 0;
+        size_t i = 0, count = json_array_size(entries);
+
+        while (i < count && debian_version_compare(version_of(json_array_get(entries, i)), version) != 0)
+                i++;
+        return i;
 }
 
-/* Into an object of CVE and the oldest version that names it. */
-static int gather(const json_t *entries, const char *old, const char *new, json_t *found)
+/* The first entry that the older image has. */
+static size_t find_end(const json_t *entries, const char *old)
 {
-        json_t *entry, *cve;
-        size_t i, j;
+        size_t count = json_array_size(entries), end = find_entry(entries, old);
 
-        json_array_foreach(entries, i, entry)
-        {
-                json_t *version = json_object_get(entry, "version");
+        if (end < count)
+                return end;
+        for (end = 0; end < count; end++)
+                if (debian_version_compare(version_of(json_array_get(entries, end)), old) < 0)
+                        break;
+        return end;
+}
 
-                if (!is_between(json_string_value(version), old, new))
-                        continue;
+/* Into an object of CVE and the version of the lowest entry that names it. */
+static int gather(const json_t *entries, size_t begin, size_t end, json_t *found)
+{
+        for (size_t i = begin; i < end; i++) {
+                json_t *entry = json_array_get(entries, i), *cve;
+                size_t j;
+
                 json_array_foreach(json_object_get(entry, "cves"), j, cve)
                 {
-                        const char *name = json_string_value(cve), *known;
-
-                        known = json_string_value(json_object_get(found, name));
-                        if ((!known || debian_version_compare(json_string_value(version), known) < 0) &&
-                                        json_object_set(found, name, version) < 0)
+                        if (json_object_set(found, json_string_value(cve),
+                                            json_object_get(entry, "version")) < 0)
                                 return -ENOMEM;
                 }
         }
@@ -361,20 +372,32 @@ static int put_rows(const json_t *found, const char *source, json_t *array)
         return failed ? -ENOMEM : 0;
 }
 
+static FixesHistory history_of(const json_t *fixes, const json_t *entries, const char *new, size_t end)
+{
+        if (!json_object_get(fixes, "sources"))
+                return FIXES_FOREIGN;
+        if (!entries)
+                return FIXES_UNKNOWN;
+        if (debian_version_compare(version_of(json_array_get(entries, 0)), new) < 0)
+                return FIXES_BEHIND;
+        return end == json_array_size(entries) ? FIXES_CUT : FIXES_WHOLE;
+}
+
 int fixes_list(const json_t *fixes, const char *source, const char *old, const char *new, json_t *array,
                 FixesHistory *ret_history)
 {
         const json_t *of_source = json_object_get(json_object_get(fixes, "sources"), source);
-        const char *since = json_string_value(json_object_get(of_source, "since"));
+        const json_t *entries = json_object_get(of_source, "entries");
+        size_t begin = find_entry(entries, new), end = find_end(entries, old);
         _cleanup_json_ json_t *found = json_object();
-        int r = found ? gather(json_object_get(of_source, "fixes"), old, new, found) : -ENOMEM;
+        int r;
 
+        if (begin == json_array_size(entries))
+                begin = 0;
+        r = found ? gather(entries, begin, end, found) : -ENOMEM;
         if (r >= 0)
                 r = put_rows(found, source, array);
-        if (r < 0)
-                return r;
-        *ret_history = !since                                   ? FIXES_UNKNOWN
-                       : debian_version_compare(since, old) > 0 ? FIXES_CUT
-                                                                : FIXES_WHOLE;
-        return 0;
+        if (r >= 0)
+                *ret_history = history_of(fixes, entries, new, end);
+        return r;
 }

@@ -7,12 +7,14 @@
  *
  * As JSON (docs/formats-release.md):
  *
- *     { "format": 1, "sources": { "openssl": { "since": "3.0.1-1", "fixes": [
- *             { "version": "3.0.2-1", "cves": [ "CVE-2022-0778" ] } ] } } }
+ *     { "format": 2, "sources": { "openssl": { "entries": [
+ *             "3.0.2-2", { "version": "3.0.2-1", "cves": [ "CVE-2022-0778" ] }, "3.0.1-1" ] } } }
  *
- * "since" is the oldest entry that was read: older ones are cut off by Debian, or by the limits below. Fixes
- * are in the changelog's order, the newest first; CVEs are sorted. A source whose changelog was not found or
- * cannot be read is not there. Same packages, same bytes.
+ * Entries are in the changelog's order, the newest first; one that names no CVE is its version alone. It is
+ * their place that counts: the order of versions does not tell that a rebuild, 3.0.2-1~deb12u1, has what
+ * 3.0.2-1 below it mended. What is older than the last was cut off by Debian, or by the limits below. CVEs
+ * are sorted. A source whose changelog was not found or cannot be read is not there. Same packages, same
+ * bytes.
  *
  * Changelogs and papers may be hostile: what does not look like a version or a CVE number is passed over in
  * the first, and refused in the second. */
@@ -22,8 +24,11 @@
 
 #include <jansson.h>
 
-#define FIXES_ENTRIES_MAX 512 /* of a source, with CVEs */
-#define FIXES_CVES_MAX 8192   /* of a source */
+#define FIXES_FORMAT 2
+/* Raised with whatever changes what is read of a package, so that nothing older is taken out of a cache. */
+#define FIXES_READER 2
+#define FIXES_ENTRIES_MAX 2048 /* of a source */
+#define FIXES_CVES_MAX 8192    /* of a source */
 #define FIXES_MAX (16 * MIB)
 #define CVE_MAX 32 /* with the NUL */
 
@@ -35,23 +40,28 @@
 int fixes_read_changelog(const char *text, const char *source, json_t **ret);
 
 /* fixes-collect.c: the paper of all packages of the lock, which must be in the cache, whole. Of the packages
- * of a source the smallest that has a changelog is read; `scratch` is a folder for what is unpacked. What a
- * package says is kept in the cache's folder "changelogs", so that it is unpacked for this only once. */
+ * of the newest version of a source the smallest that has a changelog is read, and those of older versions
+ * if none has; `scratch` is a folder for what is unpacked. What a package says is kept in the cache's folder
+ * "changelogs", so that it is unpacked for this only once. */
 int fixes_collect(
                 const Lock *lock, const char *cache_folder, const char *scratch, Buffer *ret, Error *error);
 
 /* ---- reading ---- */
 
-/* -EBADMSG with ERROR_UNTRUSTED. `what` names the text in messages. */
+/* -EBADMSG with ERROR_UNTRUSTED. `what` names the text in messages. Of a paper of another format nothing but
+ * that format is taken, and no member "sources" is there. */
 int fixes_parse(const char *text, size_t size, const char *what, json_t **ret, Error *error);
 
 typedef enum FixesHistory {
         FIXES_WHOLE,
         FIXES_CUT,     /* the changelog does not go back to the older version: there may be more */
+        FIXES_BEHIND,  /* it does not reach the newer version: the same */
         FIXES_UNKNOWN, /* there is no changelog of that source */
+        FIXES_FOREIGN, /* the paper has another format */
 } FixesHistory;
 
-/* Appends {"source", "version", "cve"} to the array for each CVE that versions after `old` up to `new` name,
- * with the oldest of these; by CVE. -ENOMEM. */
+/* Appends {"source", "version", "cve"} to the array for each CVE that entries above that of `old` name, from
+ * that of `new` on (or from the first, if it has none), with the lowest of these; by CVE. Where no entry is
+ * of `old`, the first that is older ends them. -ENOMEM. */
 int fixes_list(const json_t *fixes, const char *source, const char *old, const char *new, json_t *array,
                 FixesHistory *ret_history);

@@ -183,9 +183,9 @@ static int look_into_root(const char *first, const char *second, const ReproHint
 
         if (!a || !b)
                 return error_oom(error);
-        r = diff_image_open(a, NULL, NULL, &left, error);
+        r = diff_image_open(&(DiffSource){ .name = a }, &left, error);
         if (r >= 0)
-                r = diff_image_open(b, NULL, NULL, &right, error);
+                r = diff_image_open(&(DiffSource){ .name = b }, &right, error);
         if (r >= 0)
                 r = find_first(&left, &right, hints, &entry, &report->cause, error);
         if (r <= 0)

@@ -18,10 +18,14 @@ static int run(const DiffArguments *arguments, char **names, Error *error)
                 .makes_delta = arguments->download };
         _cleanup_diff_image_ DiffImage old = DIFF_IMAGE_CLOSED, new = DIFF_IMAGE_CLOSED;
         _cleanup_json_ json_t *report = NULL;
-        int r = diff_image_open(names[0], arguments->repository, arguments->architecture, &old, error);
+        DiffSource source = { names[0], arguments->repository, arguments->architecture, false };
+        int r = diff_image_open(&source, &old, error);
 
+        /* The newer changelogs have what the older ones say. */
+        source.name = names[1];
+        source.with_fixes = true;
         if (r >= 0)
-                r = diff_image_open(names[1], arguments->repository, arguments->architecture, &new, error);
+                r = diff_image_open(&source, &new, error);
         if (r >= 0)
                 r = diff_images(&old, &new, &options, &report, error);
         if (r < 0)

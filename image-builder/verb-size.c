@@ -31,7 +31,10 @@ static int run(const char *name, const Arguments *arguments, Error *error)
         _cleanup_diff_image_ DiffImage image = DIFF_IMAGE_CLOSED;
         _cleanup_(size_report_done) SizeReport report = { 0 };
         json_t *json;
-        int r = diff_image_open(name, arguments->repository, arguments->architecture, &image, error);
+        const DiffSource source = {
+                .name = name, .repository = arguments->repository, .architecture = arguments->architecture
+        };
+        int r = diff_image_open(&source, &image, error);
 
         if (r >= 0)
                 r = size_report_make(&image, &report, error);

@@ -34,7 +34,7 @@ static void try_changelog(const char *text)
         MUST(fixes_read_changelog(text, "tool", &fixes) >= 0);
         if (!fixes)
                 return;
-        paper = json_pack("{s:i, s:{s:o}}", "format", 1, "sources", "tool", fixes);
+        paper = json_pack("{s:i, s:{s:o}}", "format", FIXES_FORMAT, "sources", "tool", fixes);
         written = json_dumps(paper, 0);
         MUST(written);
         MUST(fixes_parse(written, strlen(written), "fuzz", &again, NULL) >= 0);

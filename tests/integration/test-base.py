@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a recipe may begin with: archives, folders and OCI images, good ones to the last file and bad ones with a reason."""
 import gzip
+import hashlib
 import json
 import lzma
 import os
@@ -404,18 +405,19 @@ def what_an_update_mends_is_told_from_changelogs(world):
     scene.run("lock", "a.tar", *scene.options)
     scene.build("a.tar", "--locked", "--version", "1", *scene.options)
     os.rename(scene.out, scene.path("one"))
-    log = ENTRY % ("source", "3.0", "CVE-2020-22222 and CVE-2020-1111.") + ENTRY % ("source", "2.1", "CVE-2020-1111") + log
+    log = ENTRY % ("source", "3.0~rebuilt", "Rebuild.") + \
+        ENTRY % ("source", "3.0", "CVE-2020-22222 and CVE-2020-1111.") + ENTRY % ("source", "2.1", "CVE-2020-1111") + log
     scene.archive.remove("tool", "2")
-    scene.archive.add("tool", "3.0+b1", changelog=log, Source="source (3.0)")
+    scene.archive.add("tool", "3.0+b1", changelog=log, Source="source (3.0~rebuilt)")
     scene.archive.publish()
     scene.run("lock", "a.tar", "--update", *scene.options)
     scene.build("a.tar", "--locked", "--version", "2", *scene.options)
     os.rename(scene.out, scene.path("two"))
     with open(scene.path("two/fixes.json"), encoding="ascii") as file:
         paper = json.load(file)
-    assert paper == {"format": 1, "sources": {"source": {"since": "1", "fixes": [
-        {"version": "3.0", "cves": ["CVE-2020-1111", "CVE-2020-22222"]}, {"version": "2.1", "cves": ["CVE-2020-1111"]},
-        {"version": "1", "cves": ["CVE-2019-0001"]}]}}}, paper
+    assert paper == {"format": 2, "sources": {"source": {"entries": [
+        "3.0~rebuilt", {"version": "3.0", "cves": ["CVE-2020-1111", "CVE-2020-22222"]},
+        {"version": "2.1", "cves": ["CVE-2020-1111"]}, "2", {"version": "1", "cves": ["CVE-2019-0001"]}]}}}, paper
     fixes = [{"source": "source", "version": "2.1", "cve": "CVE-2020-1111"},
              {"source": "source", "version": "3.0", "cve": "CVE-2020-22222"}]
     report = json.loads(bascule_image(world, "diff", scene.path("one"), scene.path("two"), "--json"))
@@ -431,6 +433,20 @@ def what_an_update_mends_is_told_from_changelogs(world):
                       "--cache", scene.cache)
     report = json.loads(bascule_image(world, "diff", "1", "2", "--repo", repo, "--json"))
     assert report["fixes"] == fixes, report
+    # Of the older image it is not read, and of a format that is not known yet it says nothing.
+    with open(scene.path("one/fixes.json"), "a", encoding="ascii") as file:
+        file.write(" ")
+    assert json.loads(bascule_image(world, "diff", scene.path("one"), scene.path("two"), "--json"))["fixes"] == fixes
+    info = scene.path("two/image.json")
+    with open(scene.path("two/fixes.json"), "rb") as file, open(info, encoding="ascii") as described:
+        text, saved = file.read(), described.read()
+    newer = text.replace(b'"format": 2', b'"format": 99')
+    scene.put("two/fixes.json", newer)
+    scene.put("two/image.json", saved.replace(hashlib.sha256(text).hexdigest(), hashlib.sha256(newer).hexdigest()).encode())
+    report = json.loads(bascule_image(world, "diff", scene.path("one"), scene.path("two"), "--json"))
+    assert "fixes" not in report and "format" in report["fixes-not-known"][0]["why"], report
+    scene.put("two/fixes.json", text)
+    scene.put("two/image.json", saved.encode())
     # A paper that was changed is not believed.
     with open(scene.path("two/fixes.json"), "a", encoding="ascii") as file:
         file.write(" ")
@@ -439,6 +455,11 @@ def what_an_update_mends_is_told_from_changelogs(world):
         raise AssertionError("a changed paper was believed")
     except RuntimeError as error:
         assert "is not the file that image.json describes" in str(error), error
+    # What a build with a lock left is not taken for one of a build without.
+    os.rename(scene.path("two"), scene.out)
+    os.unlink(scene.recipe + ".lock")
+    scene.build("a.tar", "--version", "3", *scene.options)
+    assert not os.path.exists(os.path.join(scene.out, "fixes.json"))
 
 
 @test

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 /* ---- versions ---- */
@@ -79,10 +80,10 @@ TEST(a_changelog_tells_which_version_names_which_number)
 {
         _cleanup_free_ char *found = read_text(changelog, "tool"), *other = read_text(changelog, "library");
 
-        CHECK_STR(found, "{\"since\":\"1.0-1\",\"fixes\":["
+        CHECK_STR(found, "{\"entries\":["
                          "{\"version\":\"1:2.0-3\",\"cves\":[\"CVE-2023-0001\",\"CVE-2024-9999\",\"CVE-2024-"
                          "10000\"]},"
-                         "{\"version\":\"1:2.0-1\",\"cves\":[\"CVE-2022-1234\"]},"
+                         "\"1:2.0-2\",{\"version\":\"1:2.0-1\",\"cves\":[\"CVE-2022-1234\"]},"
                          "{\"version\":\"1.0-1\",\"cves\":[\"CVE-2020-0001\",\"CVE-2022-1234\"]}]}");
         CHECK_STR(other, "nothing");
 }
@@ -95,7 +96,7 @@ TEST(a_signed_kernel_goes_on_with_the_changelog_of_the_kernel)
                                   "linux-2.6 (2.6.39-3) s\n  * CVE-2011-0001\n";
         _cleanup_free_ char *found = read_text(log, "linux-signed-amd64"), *other = read_text(log, "linux");
 
-        CHECK_STR(found, "{\"since\":\"6.1.8+3\",\"fixes\":["
+        CHECK_STR(found, "{\"entries\":["
                          "{\"version\":\"6.1.9+2\",\"cves\":[\"CVE-2024-0003\"]},"
                          "{\"version\":\"6.1.9+1\",\"cves\":[\"CVE-2024-0002\"]},"
                          "{\"version\":\"6.1.8+3\",\"cves\":[\"CVE-2024-0001\"]}]}");
@@ -121,12 +122,12 @@ TEST(what_only_looks_like_a_number_or_an_entry_is_passed_over)
                 { " tool (1) s\n  * CVE-2020-0001\n", "nothing" },
                 { "Tool (1) s\n", "nothing" },
                 { "tools (1) s\ntool (1) s\n", "nothing" },
-                { "tool (1)", "{\"since\":\"1\",\"fixes\":[]}" },
+                { "tool (1)", "{\"entries\":[\"1\"]}" },
                 { "tool (1) s\n  * CVE-2020-001 CVE-20201-0001 CVE-2020- CVE- CVE-2020-x XCVE-2020-0001 "
                   "1CVE-2020-0001 CVE-2020_0001 CVE-2020-12345678901234567890 CVE\n-2020-0001\n",
-                                "{\"since\":\"1\",\"fixes\":[]}" },
+                                "{\"entries\":[\"1\"]}" },
                 { "tool (1) s\n  * (CVE-2020-0001).\xff\xfe\x01 CVE-2020-1234567890123456789",
-                                "{\"since\":\"1\",\"fixes\":[{\"version\":\"1\",\"cves\":[\"CVE-2020-0001\","
+                                "{\"entries\":[{\"version\":\"1\",\"cves\":[\"CVE-2020-0001\","
                                 "\"CVE-2020-1234567890123456789\"]}]}" },
         };
 
@@ -138,12 +139,21 @@ TEST(what_only_looks_like_a_number_or_an_entry_is_passed_over)
         }
 }
 
+/* What the last entry says. */
+static const char *last_version(const json_t *json)
+{
+        const json_t *entries = json_object_get(json, "entries"),
+                     *entry = json_array_get(entries, json_array_size(entries) - 1);
+
+        return json_string_value(json_is_string(entry) ? entry : json_object_get(entry, "version"));
+}
+
 static size_t count_cves(const json_t *json)
 {
         json_t *entry;
         size_t i, count = 0;
 
-        json_array_foreach(json_object_get(json, "fixes"), i, entry) count +=
+        json_array_foreach(json_object_get(json, "entries"), i, entry) count +=
                         json_array_size(json_object_get(entry, "cves"));
         return count;
 }
@@ -154,10 +164,12 @@ TEST(a_changelog_without_end_is_cut_where_an_entry_ends)
         _cleanup_json_ json_t *json = NULL, *other = NULL;
 
         for (unsigned i = 0; i < 3 * FIXES_ENTRIES_MAX; i++)
-                CHECK_OK(buffer_printf(&many, "tool (%u) s\n  * CVE-2020-%04u\n", 10000 - i, i));
+                CHECK_OK(buffer_printf(&many, "tool (%u) s\n  * %s-2020-%04u\n", 10000 - i,
+                                i % 2 ? "CVE" : "CAN", i));
         CHECK_OK(fixes_read_changelog((const char *)many.data, "tool", &json));
-        CHECK_EQ(json_array_size(json_object_get(json, "fixes")), FIXES_ENTRIES_MAX);
-        CHECK_EQ(atoi(json_string_value(json_object_get(json, "since"))), 10001 - FIXES_ENTRIES_MAX);
+        CHECK_EQ(json_array_size(json_object_get(json, "entries")), FIXES_ENTRIES_MAX);
+        CHECK_EQ(count_cves(json), FIXES_ENTRIES_MAX / 2);
+        CHECK_EQ(atoi(last_version(json)), 10001 - FIXES_ENTRIES_MAX);
         for (unsigned i = 0; i < 3; i++) {
                 CHECK_OK(buffer_printf(&wide, "tool (%u) s\n", 3 - i));
                 for (unsigned j = 0; j < FIXES_CVES_MAX / 2; j++)
@@ -165,7 +177,7 @@ TEST(a_changelog_without_end_is_cut_where_an_entry_ends)
         }
         CHECK_OK(fixes_read_changelog((const char *)wide.data, "tool", &other));
         CHECK_EQ(count_cves(other), FIXES_CVES_MAX);
-        CHECK_STR(json_string_value(json_object_get(other, "since")), "2");
+        CHECK_STR(last_version(other), "2");
         /* Not even the first entry fits. */
         buffer_clear(&wide);
         CHECK_OK(buffer_append_string(&wide, "tool (1) s\n"));
@@ -176,86 +188,40 @@ TEST(a_changelog_without_end_is_cut_where_an_entry_ends)
         CHECK(!other);
 }
 
-/* ---- what an update mends ---- */
+/* ---- papers ---- */
 
-static const char paper[] = "{\"format\": 1, \"sources\": {\"tool\": {\"since\": \"1.0-1\", \"fixes\": ["
-                            "{\"version\": \"1:2.0-3\", \"cves\": [\"CVE-2023-0001\", \"CVE-2024-9999\"]},"
-                            "{\"version\": \"1:2.0-1\", \"cves\": [\"CVE-2022-1234\", \"CVE-2023-0001\"]},"
-                            "{\"version\": \"1.0-1\", \"cves\": [\"CVE-2020-0001\"]}]}}}";
-
-static char *list(const char *source, const char *old, const char *new, FixesHistory *ret)
-{
-        _cleanup_json_ json_t *fixes = NULL, *array = json_array();
-
-        if (fixes_parse(paper, strlen(paper), "paper", &fixes, NULL) < 0 ||
-                        fixes_list(fixes, source, old, new, array, ret) < 0)
-                return NULL;
-        return json_dumps(array, JSON_COMPACT);
-}
-
-TEST(versions_after_the_old_one_up_to_the_new_one_count)
-{
-        static const struct {
-                const char *source, *old, *new, *found;
-                FixesHistory history;
-        } cases[] = {
-                { "tool", "1:2.0-1", "1:2.0-3",
-                                "[{\"source\":\"tool\",\"version\":\"1:2.0-3\",\"cve\":\"CVE-2023-0001\"},"
-                                "{\"source\":\"tool\",\"version\":\"1:2.0-3\",\"cve\":\"CVE-2024-9999\"}]",
-                                FIXES_WHOLE },
-                { "tool", "1.0-1", "1:2.0-4",
-                                "[{\"source\":\"tool\",\"version\":\"1:2.0-1\",\"cve\":\"CVE-2022-1234\"},"
-                                "{\"source\":\"tool\",\"version\":\"1:2.0-1\",\"cve\":\"CVE-2023-0001\"},"
-                                "{\"source\":\"tool\",\"version\":\"1:2.0-3\",\"cve\":\"CVE-2024-9999\"}]",
-                                FIXES_WHOLE },
-                { "tool", "1.0-1", "1:2.0-1~deb12u1", "[]", FIXES_WHOLE },
-                { "tool", "0.9-1", "1.0-1",
-                                "[{\"source\":\"tool\",\"version\":\"1.0-1\",\"cve\":\"CVE-2020-0001\"}]",
-                                FIXES_CUT },
-                { "tool", "1:2.0-3", "1.0-1", "[]", FIXES_WHOLE },
-                { "other", "1", "2", "[]", FIXES_UNKNOWN },
-        };
-
-        for (size_t i = 0; i < ELEMENTS(cases); i++) {
-                FixesHistory history;
-                _cleanup_free_ char *found = list(cases[i].source, cases[i].old, cases[i].new, &history);
-
-                CHECK_STR(found, cases[i].found);
-                CHECK_EQ(history, cases[i].history);
-        }
-}
+#define IN_ENTRIES(entry) "{\"format\": 2, \"sources\": {\"a\": {\"entries\": [\"2\", " entry "]}}}"
 
 TEST(a_paper_that_says_more_than_versions_and_numbers_is_refused)
 {
+        static const char right[] = IN_ENTRIES("{\"version\": \"1\", \"cves\": [\"CVE-2020-0001\"]}, \"1\"");
         static const char *const wrong[] = {
                 "",
                 "[]",
                 "{}",
-                "{\"format\": 1}",
-                "{\"format\": 2, \"sources\": {}}",
-                "{\"format\": 1, \"sources\": []}",
-                "{\"format\": 1, \"sources\": {\"a\": []}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"fixes\": []}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\"}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"x\", \"fixes\": []}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [1]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": "
-                "\"1\"}]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": "
-                "\"\\u001b[2J\", "
-                "\"cves\": []}]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": \"1\", "
-                "\"cves\": [1]}]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": \"1\", "
-                "\"cves\": [\"CVE-2020-0001 \"]}]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": \"1\", "
-                "\"cves\": [\"cve-2020-0001\"]}]}}}",
-                "{\"format\": 1, \"sources\": {\"a\": {\"since\": \"1\", \"fixes\": [{\"version\": \"1\", "
-                "\"cves\": [\"CVE-2020-0001\\u0000x\"]}]}}}",
+                "{\"format\": 2}",
+                "{\"format\": \"2\", \"sources\": {}}",
+                "{\"format\": 2, \"sources\": []}",
+                "{\"format\": 2, \"sources\": {\"a\": []}}",
+                "{\"format\": 2, \"sources\": {\"a\": {}}}",
+                "{\"format\": 2, \"sources\": {\"a\": {\"entries\": {}}}}",
+                "{\"format\": 2, \"sources\": {\"a\": {\"entries\": []}}}",
+                IN_ENTRIES("1"),
+                IN_ENTRIES("\"x\""),
+                IN_ENTRIES("null"),
+                IN_ENTRIES("[\"1\"]"),
+                IN_ENTRIES("{\"version\": \"1\"}"),
+                IN_ENTRIES("{\"cves\": []}"),
+                IN_ENTRIES("{\"version\": \"\\u001b[2J\", \"cves\": []}"),
+                IN_ENTRIES("\"\\u001b[2J\""),
+                IN_ENTRIES("{\"version\": \"1\", \"cves\": [1]}"),
+                IN_ENTRIES("{\"version\": \"1\", \"cves\": [\"CVE-2020-0001 \"]}"),
+                IN_ENTRIES("{\"version\": \"1\", \"cves\": [\"cve-2020-0001\"]}"),
+                IN_ENTRIES("{\"version\": \"1\", \"cves\": [\"CVE-2020-0001\\u0000x\"]}"),
         };
         _cleanup_json_ json_t *fixes = NULL;
 
-        CHECK_OK(fixes_parse(paper, strlen(paper), "paper", &fixes, NULL));
+        CHECK_OK(fixes_parse(right, strlen(right), "paper", &fixes, NULL));
         for (size_t i = 0; i < ELEMENTS(wrong); i++) {
                 _cleanup_json_ json_t *json = NULL;
                 Error error = { 0 };
@@ -416,7 +382,7 @@ TEST(a_hostile_changelog_is_bounded_and_stays_in_its_package)
 
 /* ---- a lock's packages ---- */
 
-#define PACKAGES 5
+#define PACKAGES 6
 #define LINE "  * Nothing that would be of interest to anybody but to those who did it.\n"
 #define LONG LINE LINE LINE LINE LINE LINE LINE LINE
 
@@ -434,14 +400,16 @@ static int damage_known(const char *cache, const LockPackage *package)
 {
         char hex[SHA256_HEX_SIZE];
         _cleanup_free_ char *path = NULL;
+        struct stat status;
 
         hex_encode(package->sha256, SHA256_SIZE, hex);
-        path = string_format("%s/changelogs/%s", cache, hex);
-        return path && access(path, F_OK) == 0 ? file_replace(AT_FDCWD, path, "{\"format\": 1", 12, 0644)
-                                               : -ENOENT;
+        path = string_format("%s/changelogs/%d-%s", cache, FIXES_READER, hex);
+        return path && stat(path, &status) == 0 && (status.st_mode & 0777) == 0644
+                               ? file_replace(AT_FDCWD, path, "{\"format\": 2", 12, 0644)
+                               : -ENOENT;
 }
 
-TEST(the_smallest_package_of_a_source_that_has_a_changelog_is_read)
+TEST(the_smallest_package_of_the_newest_version_that_has_a_changelog_is_read)
 {
         static const struct {
                 const char *name, *control, *path, *text;
@@ -452,6 +420,8 @@ TEST(the_smallest_package_of_a_source_that_has_a_changelog_is_read)
                                 "->small" },
                 { "small", CONTROL("small") "Source: tool (1:2.0-3)\n",
                                 "usr/share/doc/small/changelog.Debian.gz", changelog },
+                { "behind", CONTROL("behind") "Source: tool (1:2.0-2)\n", "usr/share/doc/behind/changelog",
+                                "tool (1:2.0-2) s\n  * CVE-1999-0002\n" },
                 { "library", CONTROL("library"), "usr/share/doc/library/changelog",
                                 "library (2) s\n  * CVE-2021-4321\n" },
                 { "without", CONTROL("without"), NULL, NULL },
@@ -475,7 +445,7 @@ TEST(the_smallest_package_of_a_source_that_has_a_changelog_is_read)
         }
         CHECK_OK(fixes_collect(&lock, folder, folder, &text, NULL));
         /* Of what was kept, one is damaged and is read again. */
-        CHECK_EQ(damage_known(folder, &locked[3]), 0);
+        CHECK_EQ(damage_known(folder, &locked[4]), 0);
         CHECK_OK(fixes_collect(&lock, folder, folder, &again, NULL));
         CHECK_EQ(text.size, again.size);
         CHECK_MEM(text.data, again.data, text.size);
@@ -486,7 +456,7 @@ TEST(the_smallest_package_of_a_source_that_has_a_changelog_is_read)
         CHECK_OK(fixes_parse((const char *)text.data, text.size, "paper", &fixes, NULL));
         sources = json_object_get(fixes, "sources");
         CHECK_EQ(json_object_size(sources), 2);
-        entry = json_array_get(json_object_get(json_object_get(sources, "tool"), "fixes"), 0);
+        entry = json_array_get(json_object_get(json_object_get(sources, "tool"), "entries"), 0);
         CHECK_STR(json_string_value(json_array_get(json_object_get(entry, "cves"), 0)), "CVE-2023-0001");
         CHECK(json_object_get(sources, "library"));
 }

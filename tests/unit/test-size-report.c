@@ -51,7 +51,7 @@ TEST(files_are_counted_once_and_belong_to_their_package)
         _cleanup_(size_report_done) SizeReport report = { 0 };
 
         CHECK_OK(make_image());
-        CHECK_OK(diff_image_open(path, NULL, NULL, &image, NULL));
+        CHECK_OK(diff_image_open(&(DiffSource){ .name = path }, &image, NULL));
         (void)unlink(path);
         CHECK_OK(package_files_read(&image, &files, NULL));
         CHECK_STR(package_files_owner(files, "usr/bin/small"), "one");
