@@ -7,7 +7,7 @@
  * clear bytes: the old stream is unpacked, patched, and compressed once more, by the same library with the
  * same parameters, which gives the same bytes as those that were released. An encoder thereby becomes part
  * of the format: tests/golden pins what ours write, and the builder only plans what it has proved to come
- * out alike (image-builder/recomp-find.h).
+ * out alike (image-builder/payloads/recomp-find.h).
  *
  * A stream here is the part of a file that a codec knows from its first to its last byte: without the header
  * of a .gz file, without the length behind a kernel's payload. What surrounds it is patched as it is.
