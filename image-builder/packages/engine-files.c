@@ -15,6 +15,7 @@
 #define INIT_PATH "usr/lib/bascule/bascule-init"
 #define INIT_MAX (16 * MIB)
 #define TEXT_MAX (1 * MIB)
+#define PART "engine-" /* what parts of keys begin with */
 
 typedef struct EnginePattern {
         const char *pattern;
@@ -41,12 +42,18 @@ static const EnginePattern engine_patterns[] = {
 
 typedef int (*EngineVisit)(const char *host_path, const char *path, void *data, Error *error);
 
+/* Of what a path below it begins with. */
+static size_t root_length(const char *root)
+{
+        return strlen(root) + (root[strlen(root) - 1] == '/' ? 0 : 1);
+}
+
 /* Calls `visit` for everything that a pattern names, in byte order, in the C locale's sense. */
 static int for_each_match(
                 const char *root, const EnginePattern *pattern, EngineVisit visit, void *data, Error *error)
 {
         _cleanup_free_ char *full = path_join(root, pattern->pattern);
-        size_t skip = strlen(root) + (root[strlen(root) - 1] == '/' ? 0 : 1);
+        size_t skip = root_length(root);
         glob_t matches = { 0 };
         int r = 0;
 
@@ -90,12 +97,12 @@ static int add_to_key(const char *host_path, const char *path, void *data, Error
         CacheKey *key = data;
         struct stat status;
 
-        cache_key_add_text(key, "engine-path", path);
+        cache_key_add_text(key, PART "path", path);
         if (lstat(host_path, &status) < 0)
                 return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", host_path,
                                 strerror(errno));
         if (S_ISDIR(status.st_mode))
-                return cache_key_add_folder(key, "engine-folder", host_path, error);
+                return cache_key_add_folder(key, PART "folder", host_path, error);
         if (S_ISLNK(status.st_mode)) {
                 char target[PATH_MAX];
                 ssize_t length = readlink(host_path, target, sizeof(target));
@@ -103,15 +110,20 @@ static int add_to_key(const char *host_path, const char *path, void *data, Error
                 if (length < 0)
                         return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", host_path,
                                         strerror(errno));
-                cache_key_add(key, "engine-link", target, (size_t)length);
+                cache_key_add(key, PART "link", target, (size_t)length);
                 return 0;
         }
-        return cache_key_add_file(key, "engine-file", host_path, error);
+        return cache_key_add_file(key, PART "file", host_path, error);
 }
 
 int engine_files_key(CacheKey *key, const char *engine_root, Error *error)
 {
         return for_each_file(engine_root, add_to_key, key, error);
+}
+
+const char *engine_files_input_path(const CacheInput *input, const char *engine_root)
+{
+        return strncmp(input->part, PART, strlen(PART)) == 0 ? input->path + root_length(engine_root) : NULL;
 }
 
 static int copy(const char *host_path, const char *path, void *data, Error *error)
@@ -193,6 +205,14 @@ int engine_files_add(Tree *tree, const char *engine_root, Error *error)
         return r;
 }
 
+static int no_init(const char *path, int r, Error *error)
+{
+        return error_set(error, ERROR_MISSING_TOOL, -r,
+                        "cannot read %s: %s; install Bascule with the prefix /usr, or name the folder of a "
+                        "staged installation with --engine-root",
+                        path, strerror(-r));
+}
+
 int engine_files_read_init(const char *engine_root, char **ret, size_t *ret_size, Error *error)
 {
         _cleanup_free_ char *path = path_join(engine_root, INIT_PATH);
@@ -201,10 +221,15 @@ int engine_files_read_init(const char *engine_root, char **ret, size_t *ret_size
         if (!path)
                 return error_oom(error);
         r = file_read(AT_FDCWD, path, INIT_MAX, ret, ret_size);
-        return r < 0 ? error_set(error, ERROR_MISSING_TOOL, -r,
-                                       "cannot read %s: %s; install Bascule with the prefix /usr, or name "
-                                       "the folder of a "
-                                       "staged installation with --engine-root",
-                                       path, strerror(-r))
-                     : 0;
+        return r < 0 ? no_init(path, r, error) : 0;
+}
+
+int engine_files_key_init(CacheKey *key, const char *engine_root, Error *error)
+{
+        _cleanup_free_ char *path = path_join(engine_root, INIT_PATH);
+
+        if (!path)
+                return error_oom(error);
+        return access(path, R_OK) < 0 ? no_init(path, -errno, error)
+                                      : cache_key_add_file(key, PART "init", path, error);
 }

@@ -11,6 +11,10 @@
 /* Adds what makes the engine's files to a key. ERROR_MISSING_TOOL, naming the remedy, when some of them
  * that no host can do without are not there. */
 int engine_files_key(CacheKey *key, const char *engine_root, Error *error);
+/* The same of bascule-init. */
+int engine_files_key_init(CacheKey *key, const char *engine_root, Error *error);
+/* The path below ENGINE-ROOT, without a leading '/', of what one of these added; NULL: it is another's. */
+const char *engine_files_input_path(const CacheInput *input, const char *engine_root);
 
 /* Copies them into the tree, makes the users of their sysusers.d file, and enables their units. */
 int engine_files_add(Tree *tree, const char *engine_root, Error *error);

@@ -17,13 +17,28 @@ static json_t *digest(const uint8_t sha256[static SHA256_SIZE])
         return json_pack("{s:o}", "sha256", papers_hash(sha256));
 }
 
+/* Names of files and settings need not be UTF-8; what is not ASCII of such a one is told as "%XX". */
+static json_t *text_json(const char *text)
+{
+        json_t *json = json_string(text);
+        _cleanup_free_ char *escaped = json ? NULL : malloc(3 * strlen(text) + 1);
+        char *to = escaped;
+
+        if (!escaped)
+                return json;
+        for (; *text; text++)
+                to += sprintf(to, (unsigned char)*text < 0x80 ? "%c" : "%%%02X", (unsigned char)*text);
+        *to = 0;
+        return json_string(escaped);
+}
+
 static json_t *files_json(const PaperFile *files, size_t count)
 {
         json_t *array = json_array();
 
         for (size_t i = 0; i < count; i++)
-                (void)json_array_append_new(array, json_pack("{s:s, s:o}", "name", files[i].name, "digest",
-                                                                   digest(files[i].sha256)));
+                (void)json_array_append_new(array, json_pack("{s:o, s:o}", "name", text_json(files[i].name),
+                                                                   "digest", digest(files[i].sha256)));
         return array;
 }
 
@@ -62,16 +77,17 @@ static json_t *strings_json(char *const *strings)
         json_t *array = json_array();
 
         for (; strings && *strings; strings++)
-                (void)json_array_append_new(array, json_string(*strings));
+                (void)json_array_append_new(array, text_json(*strings));
         return array;
 }
 
 int papers_provenance(const PaperInput *input, Buffer *ret)
 {
-        json_t *definition = json_pack("{s:s, s:{s:s, s:s, s:s, s:o}, s:{s:b, s:I}, s:o}", "buildType",
-                        BUILD_TYPE, "externalParameters", "image", input->image_id, "version",
+        json_t *definition = json_pack("{s:s, s:{s:s, s:s, s:s, s:o, s:o, s:o}, s:{s:b, s:I}, s:o}",
+                        "buildType", BUILD_TYPE, "externalParameters", "image", input->image_id, "version",
                         input->version, "architecture", input->architecture, "request",
-                        strings_json(input->request), "internalParameters", "locked", input->lock != NULL,
+                        strings_json(input->request), "profiles", strings_json(input->profiles), "settings",
+                        strings_json(input->settings), "internalParameters", "locked", input->lock != NULL,
                         "epoch", (json_int_t)input->epoch, "resolvedDependencies", dependencies_json(input));
         json_t *details = json_pack("{s:{s:s, s:{s:s}, s:[{s:s, s:{s:s}}]}}", "builder", "id", BUILDER_ID,
                         "version", "bascule-image", input->program_version, "builderDependencies", "name",

@@ -43,9 +43,11 @@ typedef struct PaperInput {
         size_t package_count;
         const Lock *lock;          /* NULL: none */
         char *const *request;      /* lock_make_request() */
+        char *const *profiles;     /* of the recipe, in the order in which they were read */
+        char *const *settings;     /* beside it; NULL: none, as for the profiles */
         const PaperFile *products; /* images; the first is the root image */
         size_t product_count;
-        const PaperFile *inputs; /* files of the building machine */
+        const PaperFile *inputs; /* files and folders of the building machine */
         size_t input_count;
         const char *fixes; /* text of that paper; NULL: there is none */
         const char *program_version;

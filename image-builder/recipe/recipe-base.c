@@ -31,7 +31,7 @@ int recipe_set_base(void *data, const IniKey *key _unused_, const char *value, I
         if (tag)
                 *tag++ = 0;
         if (*value)
-                r = recipe_host_path(path, place, &absolute, error);
+                r = recipe_host_path(recipe, path, place, &absolute, error);
         if (r < 0)
                 return r;
         free(recipe->base);
@@ -56,7 +56,7 @@ int recipe_set_script(
         }
         if (strv_length(recipe->scripts) >= SCRIPTS_MAX)
                 return error_set(error, ERROR_CONFIG, E2BIG, "more than %d scripts", SCRIPTS_MAX);
-        r = recipe_host_path(value, place, &path, error);
+        r = recipe_host_path(recipe, value, place, &path, error);
         if (r >= 0 && strv_append(&recipe->scripts, path) < 0)
                 r = error_oom(error);
         return r;

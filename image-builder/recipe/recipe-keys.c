@@ -32,10 +32,11 @@ static void *grow(void *array, size_t *count, size_t item_size, Error *error)
         return grown + (*count)++ * item_size;
 }
 
-int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error)
+int recipe_host_path(Recipe *recipe, const char *path, IniPlace place, char **ret, Error *error)
 {
         _cleanup_free_ char *copy = strdup(place.file), *joined = NULL;
         char resolved[PATH_MAX];
+        int r;
 
         if (!copy)
                 return error_oom(error);
@@ -45,6 +46,9 @@ int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error)
                 return error_oom(error);
         if (!realpath(joined, resolved))
                 return error_set(error, ERROR_CONFIG, errno, "cannot find %s: %s", joined, strerror(errno));
+        r = recipe_note_path(recipe, path, resolved, place, error);
+        if (r < 0)
+                return r;
         *ret = strdup(resolved);
         return *ret ? 0 : error_oom(error);
 }
@@ -98,7 +102,7 @@ static int set_include(
                 void *data, const IniKey *key _unused_, const char *value, IniPlace place, Error *error)
 {
         _cleanup_free_ char *path = NULL;
-        int r = recipe_host_path(value, place, &path, error);
+        int r = recipe_host_path(data, value, place, &path, error);
 
         return r < 0 ? r : recipe_read_file(data, path, error);
 }
@@ -115,7 +119,7 @@ static int set_whole_list(void *data, const IniKey *key, const char *value, IniP
 static int set_host_path(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
 {
         char *path = NULL;
-        int r = *value ? recipe_host_path(value, place, &path, error) : 0;
+        int r = *value ? recipe_host_path(data, value, place, &path, error) : 0;
 
         if (r < 0)
                 return r;
@@ -150,7 +154,7 @@ static int set_file(void *data, const IniKey *key _unused_, const char *value, I
         if (!file)
                 return -E2BIG;
         file->mode = 0644;
-        r = recipe_host_path(fields[0], place, &file->source, error);
+        r = recipe_host_path(recipe, fields[0], place, &file->source, error);
         if (r >= 0)
                 r = image_path(fields[1], &file->path, error);
         if (r >= 0 && fields[2])
@@ -177,7 +181,7 @@ static int set_tree(void *data, const IniKey *key _unused_, const char *value, I
         tree = grow(&recipe->trees, &recipe->tree_count, sizeof(*tree), error);
         if (!tree)
                 return -E2BIG;
-        r = recipe_host_path(fields[0], place, &tree->source, error);
+        r = recipe_host_path(recipe, fields[0], place, &tree->source, error);
         return r < 0 ? r : image_path(fields[1], &tree->path, error);
 }
 
@@ -386,12 +390,13 @@ static int set_ssh_key_file(
         int r = user_of_line(data, value, &user, &rest, error);
 
         if (r >= 0)
-                r = recipe_host_path(rest, place, &path, error);
+                r = recipe_host_path(data, rest, place, &path, error);
         if (r < 0)
                 return r;
         r = file_read(-1, path, 64 * KIB, &text, &size);
         if (r < 0)
                 return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", path, strerror(-r));
+        r = recipe_note_text(data, path, text, size, error);
         next = text;
         for (char *line; r >= 0 && (line = strsep(&next, "\n"));)
                 if (*line && *line != '#')

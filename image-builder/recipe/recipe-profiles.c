@@ -22,7 +22,7 @@ static bool is_name(const char *text)
         return *text && *text != '-' && strlen(text) <= NAME_LENGTH_MAX && !text[strspn(text, NAME_LETTERS)];
 }
 
-static int is_profile(const struct dirent *entry)
+static int has_ending(const struct dirent *entry)
 {
         size_t length = strlen(entry->d_name);
 
@@ -34,14 +34,14 @@ static int by_name(const struct dirent **a, const struct dirent **b)
         return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Names of the profiles that are there. */
-static int list_profiles(const Recipe *recipe, char ***ret)
+int recipe_list_folder(const char *folder, char ***ret)
 {
-        _cleanup_free_ char *folder = string_format("%s.profiles", recipe->path);
         _cleanup_strv_ char **names = NULL;
         struct dirent **entries = NULL;
-        int count = folder ? scandir(folder, &entries, is_profile, by_name) : -1, r = 0;
+        int count = scandir(folder, &entries, has_ending, by_name), r = 0;
 
+        if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+                return -errno;
         for (int i = 0; i < count; i++) {
                 entries[i]->d_name[strlen(entries[i]->d_name) - strlen(ENDING)] = 0;
                 if (r >= 0)
@@ -49,20 +49,25 @@ static int list_profiles(const Recipe *recipe, char ***ret)
                 free(entries[i]);
         }
         free(entries);
-        if (r < 0 || !folder)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(names);
         return 0;
 }
 
 static int no_profile(const Recipe *recipe, const char *name, Error *error)
 {
+        _cleanup_free_ char *folder = string_format("%s.profiles", recipe->path);
         _cleanup_strv_ char **names = NULL;
         _cleanup_buffer_ Buffer list = BUFFER_WITH_CAP(4 * KIB);
         const char *suggestion;
+        int r;
 
-        if (list_profiles(recipe, &names) < 0)
+        if (!folder)
                 return error_oom(error);
+        r = recipe_list_folder(folder, &names);
+        if (r < 0)
+                return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", folder, strerror(-r));
         if (!names)
                 return error_set(error, ERROR_CONFIG, ENOENT,
                                 "there is no profile \"%.64s\": the recipe has none; they would be files "

@@ -5,13 +5,11 @@
 #include "ini.h"
 #include "strv.h"
 
-#include <libgen.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <string.h>
 
-#define INCLUDE_DEPTH_MAX 8
 #define BASE_LIMIT_DEFAULT (8 * GIB)
-#define SETTING_PLACE "--set" /* without a '/': paths are relative to the current folder */
+#define CHAIN_MAX 640 /* bytes of a message */
 
 static void file_done(RecipeFile *file)
 {
@@ -27,6 +25,12 @@ static void node_done(RecipeNode *node)
         free(node->target);
         free(node->owner);
         free(node->group);
+}
+
+static void input_done(RecipeInput *input)
+{
+        free(input->path);
+        free(input->name);
 }
 
 static void user_done(RecipeUser *user)
@@ -48,13 +52,14 @@ Recipe *recipe_free(Recipe *recipe)
                 recipe->architecture, recipe->hostname, recipe->epoch_text, recipe->mirror,
                 recipe->security_mirror, recipe->keyring, recipe->kernel_package, recipe->default_target,
                 recipe->channel, recipe->trusted_root, recipe->secure_boot_key,
-                recipe->secure_boot_certificate, recipe->secure_boot_enroll, recipe->pcr_key };
+                recipe->secure_boot_certificate, recipe->secure_boot_enroll, recipe->pcr_key,
+                recipe->setting_path };
         char **lists[] = { recipe->suites, recipe->areas, recipe->packages, recipe->excluded_packages,
                 recipe->removed_globs, recipe->removed_packages, recipe->allowed_secrets,
                 recipe->allowed_setuid, recipe->listening_units, recipe->modules, recipe->root_modules,
                 recipe->command_line, recipe->groups, recipe->enabled_units, recipe->disabled_units,
                 recipe->masked_units, recipe->formats, recipe->repositories, recipe->fallback_mirrors,
-                recipe->budget_layouts, recipe->profiles, recipe->scripts };
+                recipe->budget_layouts, recipe->profiles, recipe->scripts, recipe->settings };
 
         for (size_t i = 0; i < ELEMENTS(strings); i++)
                 free(strings[i]);
@@ -68,6 +73,9 @@ Recipe *recipe_free(Recipe *recipe)
                 node_done(&recipe->nodes[i]);
         for (size_t i = 0; i < recipe->user_count; i++)
                 user_done(&recipe->users[i]);
+        for (size_t i = 0; i < recipe->input_count; i++)
+                input_done(&recipe->inputs[i]);
+        free(recipe->inputs);
         free(recipe->files);
         free(recipe->trees);
         free(recipe->nodes);
@@ -103,33 +111,72 @@ static int set_defaults(Recipe *recipe)
         return 0;
 }
 
+/* The files that include each other, from one of them to the one that is next. */
+static int refuse_chain(const Recipe *recipe, size_t from, const char *path, const char *what, Error *error)
+{
+        _cleanup_buffer_ Buffer chain = BUFFER_WITH_CAP(CHAIN_MAX);
+
+        for (size_t i = from; i < recipe->reading_count; i++) /* a chain that is too long is cut */
+                (void)buffer_printf(&chain, "%s -> ", recipe_input_name(recipe, recipe->reading[i]));
+        return error_set(error, ERROR_CONFIG, ELOOP,
+                        "files include each other %s: %s%s; take one of these "
+                        "Include= lines out",
+                        what, chain.data ? (const char *)chain.data : "", recipe_input_name(recipe, path));
+}
+
+static int check_chain(const Recipe *recipe, const char *path, Error *error)
+{
+        char deep[64];
+
+        for (size_t i = 0; i < recipe->reading_count; i++)
+                if (strcmp(recipe->reading[i], path) == 0)
+                        return refuse_chain(recipe, i, path, "without end", error);
+        if (recipe->reading_count < RECIPE_DEPTH_MAX)
+                return 0;
+        (void)snprintf(deep, sizeof(deep), "more than %d deep", RECIPE_DEPTH_MAX);
+        return refuse_chain(recipe, 0, path, deep, error);
+}
+
 int recipe_read_file(Recipe *recipe, const char *path, Error *error)
 {
-        int r;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r = check_chain(recipe, path, error);
 
-        if (recipe->include_depth >= INCLUDE_DEPTH_MAX)
-                return error_set(error, ERROR_CONFIG, ELOOP,
-                                "files include each other more than %d deep; does one include itself?",
-                                INCLUDE_DEPTH_MAX);
-        recipe->include_depth++;
-        r = ini_parse_file(path, recipe_keys, recipe, error);
-        recipe->include_depth--;
-        if (r == -ENOENT)
-                return error_set(error, ERROR_CONFIG, ENOENT, "there is no file %s", path);
+        if (r < 0)
+                return r;
+        r = file_read(AT_FDCWD, path, INI_FILE_MAX, &text, &size);
+        if (r < 0)
+                return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", path, strerror(-r));
+        r = recipe_note_text(recipe, path, text, size, error);
+        if (r < 0)
+                return r;
+        recipe->reading[recipe->reading_count++] = path;
+        r = ini_parse(path, text, size, recipe_keys, recipe, error);
+        recipe->reading_count--;
         return r;
 }
 
 static int read_dropins(Recipe *recipe, Error *error)
 {
-        _cleanup_free_ char *folder_copy = strdup(recipe->path), *name_copy = strdup(recipe->path);
-        _cleanup_free_ char *folder = NULL;
+        _cleanup_free_ char *folder = string_format("%s.d", recipe->path);
+        _cleanup_strv_ char **names = NULL;
+        int r;
 
-        if (!folder_copy || !name_copy)
-                return error_oom(error);
-        folder = string_format("%s/%s.d", dirname(folder_copy), basename(name_copy));
         if (!folder)
                 return error_oom(error);
-        return ini_parse_dropins((const char *const[]){ folder, NULL }, recipe_keys, recipe, error);
+        r = recipe_list_folder(folder, &names);
+        if (r < 0)
+                return error_set(error, ERROR_CONFIG, -r, "cannot read %s: %s", folder, strerror(-r));
+        for (char **name = names; r >= 0 && name && *name; name++) {
+                _cleanup_free_ char *path = string_format("%s/%s.conf", folder, *name);
+
+                if (!path)
+                        return error_oom(error);
+                if (access(path, F_OK) == 0) /* editors lock files by links that lead nowhere */
+                        r = recipe_read_file(recipe, path, error);
+        }
+        return r;
 }
 
 /* There is no line to look at: the setting itself is named instead of the place, and without a suggestion of
@@ -139,8 +186,8 @@ static int explain_setting(const char *setting, int r, const Error *cause, Error
         const char *reason = cause->message;
         bool is_unknown;
 
-        if (strncmp(reason, SETTING_PLACE ":", strlen(SETTING_PLACE ":")) == 0) {
-                reason += strlen(SETTING_PLACE ":");
+        if (strncmp(reason, RECIPE_SETTING_PLACE ":", strlen(RECIPE_SETTING_PLACE ":")) == 0) {
+                reason += strlen(RECIPE_SETTING_PLACE ":");
                 reason += strspn(reason, "0123456789");
                 reason += strspn(reason, ": ");
         }
@@ -165,8 +212,11 @@ static int apply_setting(Recipe *recipe, const char *setting, Error *error)
         text = string_format("[%.*s]\n%s\n", (int)(dot - setting), setting, dot + 1);
         if (!text)
                 return error_oom(error);
-        r = ini_parse(SETTING_PLACE, text, strlen(text), recipe_keys, recipe, &cause);
-        return r < 0 ? explain_setting(setting, r, &cause, error) : 0;
+        free(recipe->setting_path);
+        recipe->setting_path = NULL;
+        r = ini_parse(RECIPE_SETTING_PLACE, text, strlen(text), recipe_keys, recipe, &cause);
+        return r < 0 ? explain_setting(setting, r, &cause, error)
+                     : recipe_note_setting(recipe, setting, error);
 }
 
 static int load_into(Recipe *recipe, const char *path, const RecipeOptions *options, Error *error)

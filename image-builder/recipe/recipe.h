@@ -11,8 +11,20 @@
  * image begin with '/'. */
 
 #include "ini.h"
+#include "sha256.h"
 
 #define RECIPE_LIST_MAX 4096 /* items in any one list */
+#define RECIPE_DEPTH_MAX 8   /* of files that include each other */
+/* IniPlace.file of a setting: without a '/', so that paths are relative to the current folder. */
+#define RECIPE_SETTING_PLACE "--set"
+
+/* A file or folder of the building machine that the recipe's texts name, or one of these texts. */
+typedef struct RecipeInput {
+        char *path;
+        char *name; /* recipe_input_name() */
+        bool is_text;
+        uint8_t sha256[SHA256_SIZE]; /* of a text, as it was when it was read */
+} RecipeInput;
 
 typedef struct RecipeFile {
         char *source; /* on the building machine */
@@ -97,8 +109,17 @@ typedef struct Recipe {
         char *secure_boot_certificate, *secure_boot_enroll;
         char *pcr_key; /* of the same kind */
 
+        /* Where it comes from (recipe-inputs.c): files in the order in which they were met, and what was set
+         * beside them, as a statement for others may tell it. */
+        RecipeInput *inputs;
+        size_t input_count;
+        char **settings;
+
         /* While it is read. */
-        unsigned include_depth;
+        const char *reading[RECIPE_DEPTH_MAX]; /* files, each included by the one before */
+        size_t reading_count;
+        char *setting_path;       /* as it is written in the setting that is read; NULL: none */
+        const char *setting_name; /* of that input */
 } Recipe;
 
 /* What is asked for beside the recipe. Nothing is owned, and all may be NULL. */
@@ -119,6 +140,12 @@ DEFINE_CLEANUP(Recipe *, recipe_free)
  * keys are made of it. */
 int recipe_format(const Recipe *recipe, char **ret);
 
+/* What a statement for others calls a file or folder: nothing of the building machine is in it. A path that
+ * was written relative to a recipe's file is told relative to the recipe; another one too if it lies beside
+ * or below the recipe, else by its last component, as is one that no recipe names. Two files can have one
+ * name. */
+const char *recipe_input_name(const Recipe *recipe, const char *path);
+
 /* Whether packages are chosen and installed: not when a base has all that is wanted. */
 bool recipe_installs_packages(const Recipe *recipe);
 /* Debian's name of the recipe's architecture ("amd64"). */
@@ -134,7 +161,13 @@ int recipe_read_file(Recipe *recipe, const char *path, Error *error);
 
 /* A path of the building machine, relative to the file that names it, made absolute (*ret is the caller's).
  */
-int recipe_host_path(const char *path, IniPlace place, char **ret, Error *error);
+int recipe_host_path(Recipe *recipe, const char *path, IniPlace place, char **ret, Error *error);
+/* recipe-inputs.c: a path as it is written there, and what it resolves to; a text that was read; a setting
+ * that was read, of which logins to servers, password hashes and all about signing keys but that it was set
+ * is left out. */
+int recipe_note_path(Recipe *recipe, const char *written, const char *path, IniPlace place, Error *error);
+int recipe_note_text(Recipe *recipe, const char *path, const char *text, size_t size, Error *error);
+int recipe_note_setting(Recipe *recipe, const char *setting, Error *error);
 /* recipe-base.c: the setters of Base= and Script=. */
 int recipe_set_script(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 int recipe_set_base(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
@@ -142,5 +175,8 @@ int recipe_set_base(void *data, const IniKey *key, const char *value, IniPlace p
 /* recipe-profiles.c: the file of a profile, newly allocated, NULL when out of memory; and reading them. */
 char *recipe_profile_path(const Recipe *recipe, const char *name);
 int recipe_read_profiles(Recipe *recipe, char *const *names, Error *error);
+/* Each NAME of the files NAME.conf in a folder, in byte order of the whole names; none of a folder that is
+ * not there. */
+int recipe_list_folder(const char *folder, char ***ret);
 
 extern const IniKey recipe_keys[];

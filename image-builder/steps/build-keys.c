@@ -57,15 +57,8 @@ static int key_of_disk(Build *build, CacheKey *key, Error *error)
 
 static int key_of_initrd(Build *build, CacheKey *key, Error *error)
 {
-        _cleanup_free_ char *init = NULL;
-        size_t size;
-        int r = engine_files_read_init(build->options->engine_root, &init, &size, error);
-
-        if (r < 0)
-                return r;
-        cache_key_add(key, "init", init, size);
         cache_key_add_list(key, "module", build->recipe->modules);
-        return 0;
+        return engine_files_key_init(key, build->options->engine_root, error);
 }
 
 int build_key(Build *build, BuildStep step, Error *error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
+#include "engine-files.h"
 #include "file.h"
 #include "fixes.h"
 #include "hex.h"
@@ -136,11 +137,18 @@ static int hash_file(const char *path, PaperFile *ret, Error *error)
         return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r)) : 0;
 }
 
-static int add_name(Materials *materials, const char *name, PaperFile **ret, Error *error)
+/* Nothing is added that is there with the same hash. */
+static int add_hash(Materials *materials, const char *name, const uint8_t sha256[static SHA256_SIZE],
+                Error *error)
 {
         size_t count = materials->input.input_count;
-        PaperFile *grown = reallocarray(materials->inputs, count + 1, sizeof(*grown));
+        PaperFile *grown;
 
+        for (size_t i = 0; i < count; i++)
+                if (memcmp(materials->inputs[i].sha256, sha256, SHA256_SIZE) == 0 &&
+                                strcmp(materials->inputs[i].name, name) == 0)
+                        return 0;
+        grown = reallocarray(materials->inputs, count + 1, sizeof(*grown));
         if (!grown)
                 return error_oom(error);
         materials->inputs = grown;
@@ -148,26 +156,18 @@ static int add_name(Materials *materials, const char *name, PaperFile **ret, Err
         if (strv_append(&materials->input_names, name) < 0)
                 return error_oom(error);
         grown[count] = (PaperFile){ .name = materials->input_names[count] };
+        memcpy(grown[count].sha256, sha256, SHA256_SIZE);
         materials->input.input_count++;
-        *ret = &grown[count];
         return 0;
 }
 
-static int add_file(Materials *materials, const char *path, const char *name, Error *error)
+/* It lies beside the recipe. */
+static int add_lock(const Build *build, Materials *materials, const char *path, Error *error)
 {
-        PaperFile *file = NULL;
-        int r = add_name(materials, name, &file, error);
+        PaperFile file;
+        int r = path ? hash_file(path, &file, error) : error_oom(error);
 
-        return r < 0 ? r : hash_file(path, file, error);
-}
-
-/* A file beside the recipe, called by its path from there. */
-static int add_neighbour(Build *build, Materials *materials, const char *path, Error *error)
-{
-        const char *slash = strrchr(build->recipe->path, '/');
-
-        return path ? add_file(materials, path, path + (slash + 1 - build->recipe->path), error)
-                    : error_oom(error);
+        return r < 0 ? r : add_hash(materials, recipe_input_name(build->recipe, path), file.sha256, error);
 }
 
 /* By its last component; an OCI image as its manifest and all that this names. */
@@ -175,46 +175,67 @@ static int add_base(Build *build, Materials *materials, Error *error)
 {
         const OciList *parts = base_parts(build->base);
         const char *name = strrchr(build->recipe->base, '/') + 1;
-        PaperFile *file = NULL;
-        int r = add_name(materials, name, &file, error);
+        uint8_t identity[SHA256_SIZE];
+        int r = hex_decode(base_identity(build->base), identity, SHA256_SIZE);
 
-        if (r >= 0 && hex_decode(base_identity(build->base), file->sha256, SHA256_SIZE) < 0)
-                r = -EINVAL;
+        r = r < 0 ? -EINVAL : add_hash(materials, name, identity, error);
         for (size_t i = 0; r >= 0 && i < parts->count; i++) {
                 char text[SHA256_HEX_SIZE];
                 _cleanup_free_ char *blob = NULL;
 
                 hex_encode(parts->items[i].sha256, SHA256_SIZE, text);
                 blob = string_format("%s/blobs/sha256/%s", name, text);
-                r = blob ? add_name(materials, blob, &file, error) : error_oom(error);
-                if (r >= 0)
-                        memcpy(file->sha256, parts->items[i].sha256, SHA256_SIZE);
+                r = blob ? add_hash(materials, blob, parts->items[i].sha256, error) : error_oom(error);
         }
         return r;
 }
 
-/* The recipe, its profiles, lock, scripts and base, and what the kernel image and the ESP are made of beside
- * packages. */
+/* As they were when they were read. */
+static int add_recipe(const Recipe *recipe, Materials *materials, Error *error)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < recipe->input_count; i++)
+                if (recipe->inputs[i].is_text)
+                        r = add_hash(materials, recipe->inputs[i].name, recipe->inputs[i].sha256, error);
+        return r;
+}
+
+static int add_part(Build *build, Materials *materials, const CacheInput *input, Error *error)
+{
+        const char *below = engine_files_input_path(input, build->options->engine_root);
+        _cleanup_free_ char *of_engine = below ? string_format("engine/%s", below) : NULL;
+
+        if (below && !of_engine)
+                return error_oom(error);
+        return add_hash(materials, of_engine ? of_engine : recipe_input_name(build->recipe, input->path),
+                        input->sha256, error);
+}
+
+/* What the steps have read, with the hashes that went into their keys: content and scripts, the engine, what
+ * the kernel image and the ESP are made of beside packages. */
+static int add_parts(Build *build, Materials *materials, Error *error)
+{
+        int r = 0;
+
+        for (unsigned step = BUILD_ROOT; step < BUILD_FORMAT; step++)
+                for (size_t i = 0; r >= 0 && i < build->keys[step].input_count; i++)
+                        r = add_part(build, materials, &build->keys[step].inputs[i], error);
+        return r;
+}
+
 static int add_inputs(Build *build, Materials *materials, Error *error)
 {
-        const Recipe *recipe = build->recipe;
-        _cleanup_free_ char *path = lock_path(recipe);
-        int r = add_neighbour(build, materials, recipe->path, error);
+        _cleanup_free_ char *path = lock_path(build->recipe);
+        int r = add_recipe(build->recipe, materials, error);
 
-        for (char **name = recipe->profiles; r >= 0 && name && *name; name++) {
-                _cleanup_free_ char *profile = recipe_profile_path(recipe, *name);
-
-                r = add_neighbour(build, materials, profile, error);
-        }
         if (r >= 0 && build->lock)
-                r = add_neighbour(build, materials, path, error);
-        for (char **script = recipe->scripts; r >= 0 && script && *script; script++)
-                r = add_file(materials, *script, strrchr(*script, '/') + 1, error);
+                r = add_lock(build, materials, path, error);
         if (r >= 0 && build->base)
                 r = add_base(build, materials, error);
-        if (r >= 0)
-                r = add_file(materials, STUB_PATH, "linuxx64.efi.stub", error);
-        return r < 0 ? r : add_file(materials, BOOT_LOADER_PATH, "systemd-bootx64.efi", error);
+        if (r >= 0 && build->previous_fd >= 0)
+                r = add_hash(materials, "previous/" BUILD_ROOT_FILE, build->previous_sha256, error);
+        return r < 0 ? r : add_parts(build, materials, error);
 }
 
 static int add_products(Build *build, Materials *materials, Error *error)
@@ -258,6 +279,8 @@ static int collect(Build *build, Materials *materials, Error *error)
         memcpy(input->root_hash, build->root_hash, SHA256_SIZE);
         input->lock = build->lock;
         input->request = materials->request;
+        input->profiles = build->recipe->profiles;
+        input->settings = build->recipe->settings;
         input->program_version = BASCULE_VERSION;
         input->program_sha256 = build->tool_hash;
         return 0;

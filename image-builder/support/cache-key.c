@@ -64,10 +64,27 @@ static void note_touched(CacheKey *key, const struct stat *status)
                 key->touched = (key->touched ^ numbers[i]) * 0x100000001b3; /* FNV-1a, of numbers */
 }
 
-int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error)
+/* The hash that was just made becomes a part of the key, and is remembered with its path. */
+static int add_input(CacheKey *key, const char *name, const char *path,
+                const uint8_t sha256[static SHA256_SIZE], Error *error)
+{
+        CacheInput *inputs = reallocarray(key->inputs, key->input_count + 1, sizeof(*inputs));
+        CacheInput *input;
+
+        if (!inputs)
+                return error_oom(error);
+        key->inputs = inputs;
+        input = &inputs[key->input_count++];
+        *input = (CacheInput){ .part = strdup(name), .path = strdup(path) };
+        memcpy(input->sha256, sha256, SHA256_SIZE);
+        cache_key_add(key, name, sha256, SHA256_SIZE);
+        return input->part && input->path ? 0 : error_oom(error);
+}
+
+static int hash_file(CacheKey *key, const char *path, bool *ret_executable, uint8_t ret[static SHA256_SIZE],
+                Error *error)
 {
         _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        uint8_t hash[SHA256_SIZE];
         struct stat status;
         int r;
 
@@ -76,13 +93,32 @@ int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error 
         if (!S_ISREG(status.st_mode))
                 return error_set(error, ERROR_CONFIG, EINVAL, "%s is not a regular file", path);
         note_touched(key, &status);
-        r = sha256_of_fd(fd, 0, (uint64_t)status.st_size, hash);
+        r = sha256_of_fd(fd, 0, (uint64_t)status.st_size, ret);
         if (r < 0)
                 return error_set(error, ERROR_IO, -r, "cannot read %s: %s", path, strerror(-r));
-        cache_key_add_number(key, name, status.st_mode & S_IXUSR ? 1 : 0);
-        cache_key_add(key, name, hash, sizeof(hash));
+        *ret_executable = status.st_mode & S_IXUSR;
         return 0;
 }
+
+int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error)
+{
+        uint8_t hash[SHA256_SIZE];
+        bool is_executable;
+        int r = hash_file(key, path, &is_executable, hash, error);
+
+        if (r < 0)
+                return r;
+        cache_key_add_number(key, name, is_executable ? 1 : 0);
+        return add_input(key, name, path, hash, error);
+}
+
+/* ---- folders ---- */
+
+typedef struct FolderWalk {
+        CacheKey *key;
+        Sha256 *hash;
+        size_t prefix; /* of paths, that is no part of records */
+} FolderWalk;
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -94,30 +130,53 @@ static int is_real(const struct dirent *entry)
         return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static int add_folder(CacheKey *key, const char *name, const char *path, unsigned depth, Error *error);
-
-static int add_any(CacheKey *key, const char *name, const char *path, unsigned depth, Error *error)
+/* `sha256` is NULL for a folder. */
+static void add_record(FolderWalk *walk, char kind, const uint8_t *sha256, const char *path)
 {
+        char hex[SHA256_HEX_SIZE];
+
+        sha256_update(walk->hash, (const char[]){ kind, ' ' }, 2);
+        if (sha256) {
+                hex_encode(sha256, SHA256_SIZE, hex);
+                sha256_update(walk->hash, hex, strlen(hex));
+                sha256_update(walk->hash, " ", 1);
+        }
+        sha256_update(walk->hash, path + walk->prefix, strlen(path + walk->prefix) + 1);
+}
+
+static int walk_folder(FolderWalk *walk, const char *path, unsigned depth, Error *error);
+
+static int walk_any(FolderWalk *walk, const char *path, unsigned depth, Error *error)
+{
+        uint8_t hash[SHA256_SIZE];
         char target[LINK_MAX_BYTES];
         struct stat status;
+        bool is_executable;
         ssize_t length;
+        int r;
 
         if (lstat(path, &status) < 0)
                 return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", path, strerror(errno));
-        cache_key_add_number(key, name, status.st_mode & S_IFMT);
-        note_touched(key, &status);
-        if (S_ISDIR(status.st_mode))
-                return add_folder(key, name, path, depth + 1, error);
-        if (!S_ISLNK(status.st_mode))
-                return cache_key_add_file(key, name, path, error);
+        note_touched(walk->key, &status);
+        if (S_ISDIR(status.st_mode)) {
+                add_record(walk, 'd', NULL, path);
+                return walk_folder(walk, path, depth + 1, error);
+        }
+        if (!S_ISLNK(status.st_mode)) {
+                r = hash_file(walk->key, path, &is_executable, hash, error);
+                if (r >= 0)
+                        add_record(walk, is_executable ? 'x' : 'f', hash, path);
+                return r;
+        }
         length = readlink(path, target, sizeof(target));
         if (length < 0)
                 return error_set(error, ERROR_FAILED, errno, "cannot read %s: %s", path, strerror(errno));
-        cache_key_add(key, name, target, (size_t)length);
+        sha256_of(target, (size_t)length, hash);
+        add_record(walk, 'l', hash, path);
         return 0;
 }
 
-static int add_folder(CacheKey *key, const char *name, const char *path, unsigned depth, Error *error)
+static int walk_folder(FolderWalk *walk, const char *path, unsigned depth, Error *error)
 {
         struct dirent **entries = NULL;
         int count, r = 0;
@@ -131,22 +190,28 @@ static int add_folder(CacheKey *key, const char *name, const char *path, unsigne
         for (int i = 0; i < count; i++) {
                 _cleanup_free_ char *child = r < 0 ? NULL : path_join(path, entries[i]->d_name);
 
-                if (r >= 0 && !child)
-                        r = error_oom(error);
-                if (r >= 0) {
-                        cache_key_add_text(key, name, entries[i]->d_name);
-                        r = add_any(key, name, child, depth, error);
-                }
+                if (r >= 0)
+                        r = child ? walk_any(walk, child, depth, error) : error_oom(error);
                 free(entries[i]);
         }
         free(entries);
-        cache_key_add_text(key, name, "/"); /* the end of this folder */
         return r;
 }
 
 int cache_key_add_folder(CacheKey *key, const char *name, const char *path, Error *error)
 {
-        return add_folder(key, name, path, 0, error);
+        _cleanup_sha256_ Sha256 *hash = sha256_new();
+        size_t length = strlen(path);
+        FolderWalk walk = {
+                .key = key, .hash = hash, .prefix = length + (length == 0 || path[length - 1] != '/')
+        };
+        uint8_t sha256[SHA256_SIZE];
+        int r = hash ? walk_folder(&walk, path, 0, error) : error_oom(error);
+
+        if (r < 0)
+                return r;
+        sha256_finish(hash, sha256);
+        return add_input(key, name, path, sha256, error);
 }
 
 int cache_key_finish(CacheKey *key, Error *error)
@@ -162,6 +227,13 @@ int cache_key_finish(CacheKey *key, Error *error)
 
 void cache_key_done(CacheKey *key)
 {
+        for (size_t i = 0; i < key->input_count; i++) {
+                free(key->inputs[i].part);
+                free(key->inputs[i].path);
+        }
+        free(key->inputs);
+        key->inputs = NULL;
+        key->input_count = 0;
         key->hash = sha256_free(key->hash);
 }
 

@@ -9,6 +9,13 @@
 #include "error.h"
 #include "sha256.h"
 
+/* A file or folder of this machine that is part of a key. */
+typedef struct CacheInput {
+        char *part; /* what the part was called */
+        char *path;
+        uint8_t sha256[SHA256_SIZE]; /* of a file's bytes; of a folder as cache_key_add_folder() says */
+} CacheInput;
+
 /* What a step's result depends on. Parts are added with a name and their length, so that no two lists of
  * parts give the same bytes. After an allocation failure nothing is hashed and cache_key_finish() says so.
  */
@@ -18,6 +25,9 @@ typedef struct CacheKey {
         /* No part of the key: another one later means that a file or folder was touched meanwhile, also when
          * it is again what it was. */
         uint64_t touched;
+        /* Files and folders in the order in which they were added, until cache_key_done(). */
+        CacheInput *inputs;
+        size_t input_count;
 } CacheKey;
 
 void cache_key_begin(CacheKey *key, const char *step);
@@ -28,7 +38,11 @@ void cache_key_add_list(CacheKey *key, const char *name, char *const *list);
 /* A file of this machine: whether its owner may execute it, which is what tree_import_host() looks at, and
  * the hash of its bytes. */
 int cache_key_add_file(CacheKey *key, const char *name, const char *path, Error *error);
-/* A folder: every path below it, with its kind and what cache_key_add_file() takes, in byte order. */
+/* A folder: the SHA-256 of a text with a record for each name below it, each folder's names in byte order
+ * and a folder's record before those of what is in it. A record is a kind, a space, of all but folders a
+ * SHA-256 in hexadecimal and a space, the path below the folder, and a NUL byte. Kinds are `f` and, for what
+ * its owner may execute, `x`, both with the hash of the file's bytes; `l`, with the hash of a link's target;
+ * and `d`. */
 int cache_key_add_folder(CacheKey *key, const char *name, const char *path, Error *error);
 int cache_key_finish(CacheKey *key, Error *error);
 /* Hash of this program: another one may make other bytes of the same. For a part of a key. */

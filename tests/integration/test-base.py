@@ -172,6 +172,80 @@ def a_profile_and_a_base_are_told_apart_in_key_and_provenance(world):
     assert not [name for name in scene.inputs() if "profiles" in name] and "opt/more" not in scene.tree()
 
 
+def _folder_hash(folder):
+    """As docs/formats-release.md has it."""
+    text = b""
+
+    def walk(path):
+        nonlocal text
+        for name in sorted(os.listdir(os.path.join(folder, path)), key=os.fsencode):
+            below = os.path.join(path, name)
+            full = os.path.join(folder, below)
+            if os.path.islink(full):
+                text += b"l %s " % hashlib.sha256(os.fsencode(os.readlink(full))).hexdigest().encode()
+            elif os.path.isfile(full):
+                with open(full, "rb") as file:
+                    text += b"%s %s " % (b"x" if os.access(full, os.X_OK) else b"f", hashlib.sha256(file.read()).hexdigest().encode())
+            else:
+                text += b"d "
+            text += os.fsencode(below) + b"\0"
+            if os.path.isdir(full) and not os.path.islink(full):
+                walk(below)
+    walk("")
+    return digest(text)
+
+
+def _rich_recipe(world):
+    """With something of each kind that a statement must name; the same in another folder each time."""
+    scene = Scene(world)
+    scene.put("a.tar", archive(*SYSTEM))
+    for name in ("host.conf.d", "parts", "parts/files", "parts/files/empty"):
+        os.mkdir(scene.path(name))
+    scene.put("host.conf.d/10-more.conf", b"[Recipe]\nInclude=../parts/part.conf\n")
+    scene.put("parts/part.conf", b"[Content]\nFile=motd:/etc/motd\nTree=files:/opt/files\n")
+    scene.put("parts/motd", b"hello\n")
+    scene.put("parts/files/run", b"#!/bin/sh\n")
+    os.chmod(scene.path("parts/files/run"), 0o755)
+    os.symlink("run", scene.path("parts/files/link"))
+    scene.put("extra", b"set\n")
+    scene.options = ["--set", "Content.File=%s:/etc/extra" % scene.path("extra"), "--set", "Kernel.CommandLine=debug"]
+    return scene
+
+
+def _statement(scene):
+    with open(os.path.join(scene.out, "provenance.json"), encoding="ascii") as file:
+        return file.read()
+
+
+@test
+def the_provenance_names_all_that_went_in(world):
+    scene = _rich_recipe(world)
+    scene.build("a.tar", *scene.options)
+    inputs = scene.inputs()
+    for name in ("host.conf", "host.conf.d/10-more.conf", "parts/part.conf", "parts/motd", "extra"):
+        with open(scene.path(name), "rb") as file:
+            assert inputs[name] == digest(file.read()), (name, inputs)
+    assert inputs["parts/files"] == _folder_hash(scene.path("parts/files")), inputs
+    for name in ("usr/bin/bascule", "usr/lib/bascule/basculed", "usr/lib/bascule/bascule-init"):
+        with open(os.path.join(world.stage, name), "rb") as file:
+            assert inputs["engine/" + name] == digest(file.read()), name
+    asked = json.loads(_statement(scene))["predicate"]["buildDefinition"]["externalParameters"]
+    assert asked["settings"] == ["Content.File=extra:/etc/extra", "Kernel.CommandLine=debug"], asked
+    # Nothing of the machine is in it, so that another folder gives the same bytes, and so does the cache.
+    first = _statement(scene)
+    assert scene.folder not in first and world.stage not in first, first
+    assert scene.build("a.tar", *scene.options) == [] and _statement(scene) == first
+    again = _rich_recipe(world)
+    again.build("a.tar", *again.options)
+    assert _statement(again) == first
+    # The image that another is laid out after is one of its inputs, and what is not in it any more is none.
+    os.rename(scene.out, scene.path("one"))
+    scene.build("a.tar", "--previous", scene.path("one"), "--version", "2")
+    with open(scene.path("one/root.erofs"), "rb") as file:
+        assert scene.inputs()["previous/root.erofs"] == digest(file.read())
+    assert "extra" not in scene.inputs() and "previous/root.erofs" not in inputs
+
+
 @test
 def a_layout_that_lies_is_refused(world):
     scene = Scene(world)

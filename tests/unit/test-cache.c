@@ -92,6 +92,55 @@ static void key_of_file(const char *path, mode_t mode, char ret[static SHA256_HE
 }
 
 /* A tree takes 0755 for what its owner may execute, and 0644 for all else. */
+static void add_record(Sha256 *hash, const char *kind, const char *content, const char *path)
+{
+        char hex[SHA256_HEX_SIZE];
+
+        sha256_update(hash, kind, strlen(kind));
+        sha256_update(hash, " ", 1);
+        if (content) {
+                sha256_hex_of(content, strlen(content), hex);
+                sha256_update(hash, hex, strlen(hex));
+                sha256_update(hash, " ", 1);
+        }
+        sha256_update(hash, path, strlen(path) + 1);
+}
+
+TEST(a_key_remembers_files_and_folders_with_their_hashes)
+{
+        _cleanup_cache_key_ CacheKey key = { 0 };
+        _cleanup_(cache_closep) Cache *cache = open_cache();
+        _cleanup_sha256_ Sha256 *hash = sha256_new();
+        _cleanup_free_ char *content = path_join(folder, "remembered"), *file = path_join(content, "b");
+        _cleanup_free_ char *inner = path_join(content, "a"), *program = path_join(inner, "run");
+        _cleanup_free_ char *link_path = path_join(content, "a-link");
+        uint8_t expected[SHA256_SIZE];
+
+        CHECK(cache && hash && file && program && link_path);
+        CHECK_OK(directory_make(AT_FDCWD, content, 0755));
+        CHECK_OK(directory_make(AT_FDCWD, inner, 0755));
+        CHECK_OK(file_replace(AT_FDCWD, file, "bytes", 5, 0644));
+        CHECK_OK(file_replace(AT_FDCWD, program, "#!", 2, 0755));
+        CHECK_EQ(symlink("b", link_path), 0);
+        cache_key_begin(&key, "step");
+        CHECK_OK(cache_key_add_file(&key, "one", file, NULL));
+        CHECK_OK(cache_key_add_folder(&key, "all", content, NULL));
+        CHECK_OK(cache_key_finish(&key, NULL));
+        CHECK_EQ(key.input_count, 2);
+        CHECK_STR(key.inputs[0].part, "one");
+        CHECK_STR(key.inputs[0].path, file);
+        sha256_of("bytes", 5, expected);
+        CHECK(memcmp(key.inputs[0].sha256, expected, SHA256_SIZE) == 0);
+        CHECK_STR(key.inputs[1].path, content);
+        add_record(hash, "d", NULL, "a");
+        add_record(hash, "x", "#!", "a/run");
+        add_record(hash, "l", "b", "a-link");
+        add_record(hash, "f", "bytes", "b");
+        sha256_finish(hash, expected);
+        CHECK(memcmp(key.inputs[1].sha256, expected, SHA256_SIZE) == 0);
+        (void)tree_remove(AT_FDCWD, content);
+}
+
 TEST(modes_count_as_far_as_the_tree_differs)
 {
         _cleanup_(cache_closep) Cache *cache = open_cache();

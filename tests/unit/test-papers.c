@@ -25,7 +25,9 @@ static Lock lock = { .sources = sources, .source_count = 1, .packages = locked, 
 static PaperInput sample(const Lock *of)
 {
         static const PaperFile products[] = { { "root.erofs", { 1 } }, { "uki.efi", { 2 } } };
-        static const PaperFile inputs[] = { { "host.conf", { 3 } } };
+        static const PaperFile inputs[] = { { "host.conf", { 3 } }, { "caf\xe9", { 4 } } };
+        static char setting[] = "Image.Hostname=h", profile[] = "big";
+        static char *settings[] = { setting, NULL }, *profiles[] = { profile, NULL };
 
         return (PaperInput){ .image_id = "host",
                 .version = "1.0",
@@ -42,6 +44,8 @@ static PaperInput sample(const Lock *of)
                 .product_count = ELEMENTS(products),
                 .inputs = inputs,
                 .input_count = ELEMENTS(inputs),
+                .profiles = profiles,
+                .settings = settings,
                 .program_version = "0",
                 .program_sha256 = "00" };
 }
@@ -138,14 +142,19 @@ TEST(a_provenance_names_products_and_all_that_went_in)
         const json_t *predicate = json_object_get(json, "predicate");
         const json_t *definition = json_object_get(predicate, "buildDefinition");
         const json_t *inputs = json_object_get(definition, "resolvedDependencies");
+        const json_t *asked = json_object_get(definition, "externalParameters");
 
+        CHECK_STR(json_string_value(json_array_get(json_object_get(asked, "settings"), 0)),
+                        "Image.Hostname=h");
+        CHECK_STR(json_string_value(json_array_get(json_object_get(asked, "profiles"), 0)), "big");
         CHECK_STR(text_of(json, "_type"), "https://in-toto.io/Statement/v1");
         CHECK_STR(text_of(json, "predicateType"), "https://slsa.dev/provenance/v1");
         CHECK_STR(text_of(json_array_get(json_object_get(json, "subject"), 1), "name"), "uki.efi");
-        CHECK_EQ(json_array_size(inputs), 1 + 1 + ELEMENTS(packages));
-        CHECK_STR(text_of(json_array_get(inputs, 1), "uri"), "http://m.example/debian/dists/s/InRelease");
-        CHECK(!json_object_get(json_array_get(inputs, 2), "digest"));
-        CHECK(strncmp(text_of(json_object_get(json_array_get(inputs, 3), "digest"), "sha256"), "ab00", 4) ==
+        CHECK_EQ(json_array_size(inputs), 2 + 1 + ELEMENTS(packages));
+        CHECK_STR(text_of(json_array_get(inputs, 1), "name"), "caf%E9");
+        CHECK_STR(text_of(json_array_get(inputs, 2), "uri"), "http://m.example/debian/dists/s/InRelease");
+        CHECK(!json_object_get(json_array_get(inputs, 3), "digest"));
+        CHECK(strncmp(text_of(json_object_get(json_array_get(inputs, 4), "digest"), "sha256"), "ab00", 4) ==
                         0);
         CHECK(text_of(definition, "buildType"));
         CHECK(text_of(json_object_get(json_object_get(predicate, "runDetails"), "builder"), "id"));

@@ -139,7 +139,30 @@ TEST(a_release_must_fit_what_is_in_the_field)
 
 TEST(a_recipe_that_includes_itself_is_refused)
 {
-        CHECK_REFUSED(LEAST "[Recipe]\nInclude=r.conf\n", "include itself?");
+        CHECK_REFUSED(LEAST "[Recipe]\nInclude=r.conf\n",
+                        "files include each other without end: r.conf -> r.conf; take one");
+}
+
+TEST(a_loop_of_recipes_is_named_file_by_file)
+{
+        char name[16], text[64];
+
+        (void)mkdir(in_folder("parts"), 0755);
+        put("a.conf", "[Recipe]\nInclude=parts/b.conf\n");
+        put("parts/b.conf", "[Recipe]\nInclude=../a.conf\n");
+        CHECK_REFUSED(LEAST "[Recipe]\nInclude=a.conf\n",
+                        "files include each other without end: a.conf -> parts/b.conf -> a.conf; take one "
+                        "of these Include= lines out");
+        (void)tree_remove(AT_FDCWD, in_folder("parts"));
+        /* No loop, but nobody could follow it. */
+        for (int i = 1; i <= 9; i++) {
+                (void)snprintf(name, sizeof(name), "%d.conf", i);
+                (void)snprintf(text, sizeof(text), "[Recipe]\n%sInclude=%d.conf\n", i < 9 ? "" : "#", i + 1);
+                put(name, text);
+        }
+        CHECK_REFUSED(LEAST "[Recipe]\nInclude=1.conf\n",
+                        "files include each other more than 8 deep: r.conf -> 1.conf -> 2.conf -> 3.conf");
+        CHECK_STR(refusal(LEAST "[Recipe]\nInclude=3.conf\nInclude=9.conf\nInclude=9.conf\n"), "");
 }
 
 /* What is said of a second setting. */
