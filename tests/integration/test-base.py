@@ -469,6 +469,22 @@ def packages_are_installed_on_what_the_base_has(world):
 ENTRY = "%s (%s) tiny; urgency=high\n\n  * %s\n\n -- nobody <nobody@test.example>  Mon, 02 Jan 2006 15:04:05 +0000\n\n"
 
 
+def _papers_are_targets(repo, version, folder):
+    """All four of a locked image are signed for, as they lie in the image's folder."""
+    names = [name for name in os.listdir(repo + "/metadata") if name.endswith(".targets.json")]
+    newest = max(names, key=lambda name: int(name.partition(".")[0]))
+    with open(os.path.join(repo, "metadata", newest), encoding="utf-8") as file:
+        targets = json.load(file)["signed"]["targets"]
+    for name in ("packages.txt", "sbom.spdx.json", "provenance.json", "fixes.json"):
+        path = "releases/%s/x86-64/%s" % (version, name)
+        with open(os.path.join(folder, name), "rb") as file:
+            data = file.read()
+        wanted = {"length": len(data), "hashes": {"sha256": hashlib.sha256(data).hexdigest()}}
+        assert {key: targets[path][key] for key in wanted} == wanted, (path, targets.get(path))
+        with open(os.path.join(repo, "targets", os.path.dirname(path), wanted["hashes"]["sha256"] + "." + name), "rb") as file:
+            assert file.read() == data, path
+
+
 @test
 def what_an_update_mends_is_told_from_changelogs(world):
     scene = Packages(world)
@@ -505,6 +521,8 @@ def what_an_update_mends_is_told_from_changelogs(world):
     for name in ("one", "two"):
         bascule_image(world, "release", scene.path(name), "--repo", repo, "--channel", "stable", "--keys", keys, "--level", "1",
                       "--cache", scene.cache)
+    for name, version in (("one", "1"), ("two", "2")):
+        _papers_are_targets(repo, version, scene.path(name))
     report = json.loads(bascule_image(world, "diff", "1", "2", "--repo", repo, "--json"))
     assert report["fixes"] == fixes, report
     # Of the older image it is not read, and of a format that is not known yet it says nothing.
