@@ -21,6 +21,8 @@
 #define DIRECTORY_COUNT_MIN 5
 #define DIRECTORY_SIZE 8
 #define SECTION_SIZE 40
+#define SECTION_NAME_SIZE 8
+#define SECTION_VIRTUAL_SIZE 8
 #define SECTION_RAW_SIZE 16
 #define SECTION_RAW_OFFSET 20
 #define SECTIONS_MAX 96
@@ -101,6 +103,8 @@ int pe_image_read(int fd, PeImage *ret, Error *error)
         image.checksum_offset = at + COFF_SIZE + OPTIONAL_CHECKSUM;
         image.directory_offset = at + COFF_SIZE + OPTIONAL_CERTIFICATES;
         table = at + COFF_SIZE + read_le16(header + COFF_OPTIONAL_SIZE);
+        image.table_offset = table;
+        image.section_count = read_le16(header + COFF_SECTION_COUNT);
         end = read_le32(optional + OPTIONAL_HEADERS_SIZE);
         if (read_le16(header + COFF_SECTION_COUNT) > SECTIONS_MAX ||
                         table + (uint64_t)read_le16(header + COFF_SECTION_COUNT) * SECTION_SIZE > end)
@@ -114,6 +118,25 @@ int pe_image_read(int fd, PeImage *ret, Error *error)
         if (r >= 0)
                 *ret = image;
         return r;
+}
+
+int pe_image_section_size(int fd, const PeImage *image, const char *name, uint64_t *ret)
+{
+        uint8_t section[SECTION_SIZE];
+
+        for (unsigned i = 0; i < image->section_count; i++) {
+                int r = pread_full(fd, section, sizeof(section),
+                                image->table_offset + (uint64_t)i * SECTION_SIZE);
+
+                if (r < 0)
+                        return r;
+                if (strncmp((const char *)section, name, SECTION_NAME_SIZE) != 0)
+                        continue;
+                *ret = MIN_OF(read_le32(section + SECTION_VIRTUAL_SIZE),
+                                read_le32(section + SECTION_RAW_SIZE));
+                return 0;
+        }
+        return -ENOENT;
 }
 
 static int hash_range(int fd, Sha256 *hash, uint64_t from, uint64_t to)

@@ -21,10 +21,16 @@ typedef struct PeImage {
         uint64_t directory_offset;   /* of the eight bytes that say where the signatures are */
         uint64_t content_bytes;      /* of the file without signatures */
         uint64_t certificates_bytes; /* of signatures; 0: there are none */
+        uint64_t table_offset;       /* of the headers of sections */
+        unsigned section_count;
 } PeImage;
 
 /* -EBADMSG with ERROR_CORRUPT for anything but a PE32+ file as above. */
 int pe_image_read(int fd, PeImage *ret, Error *error);
+
+/* The bytes of a section, without what fills it up; the name has at most 8 characters. -ENOENT when there is
+ * none. */
+int pe_image_section_size(int fd, const PeImage *image, const char *name, uint64_t *ret);
 
 /* Authenticode's SHA-256 of a file. A file without signatures is hashed as if it were filled up to a
  * multiple of eight bytes, as it is when it gets some. */

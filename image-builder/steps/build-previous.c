@@ -9,20 +9,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int open_file(Build *build, const char *path, Error *error)
+static int open_file(const char *path, int *ret, Error *error)
 {
-        build->previous_fd = open(path, O_RDONLY | O_CLOEXEC);
-        return build->previous_fd < 0 ? error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path,
-                                                        strerror(errno))
-                                      : 0;
+        *ret = open(path, O_RDONLY | O_CLOEXEC);
+        return *ret < 0 ? error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", path, strerror(errno))
+                        : 0;
 }
 
-static int open_folder(Build *build, const char *folder, Error *error)
+static int open_folder(const char *folder, ImageKind kind, int *ret, Error *error)
 {
         _cleanup_(image_info_freep) ImageInfo *info = NULL;
+        _cleanup_free_ char *path = NULL;
         int r = image_info_read(folder, &info, error);
 
-        return r < 0 ? r : image_info_open_root(info, folder, &build->previous_fd, error);
+        if (r < 0)
+                return r;
+        if (kind == IMAGE_ROOT)
+                return image_info_open_root(info, folder, ret, error);
+        path = path_join(folder, info->uki_file);
+        return path ? open_file(path, ret, error) : error_oom(error);
 }
 
 /* VERSION of "releases/VERSION/ARCHITECTURE/manifest.json"; -ENOENT for another target. */
@@ -65,9 +70,10 @@ static int find_version(const Build *build, const Repository *repository, char r
         return 0;
 }
 
-/* Makes the root image of a release again, in a file without a name. */
-static int rebuild(Build *build, const char *payload_path, Error *error)
+/* Makes the image of a release again, in a file without a name. */
+static int rebuild(Build *build, const char *payload_path, ImageKind kind, int *ret, Error *error)
 {
+        static const char *const steps[] = { [IMAGE_ROOT] = "previous root", [IMAGE_UKI] = "previous uki" };
         _cleanup_free_ char *scratch = path_join(cache_folder(build->cache), "previous");
         _cleanup_fd_ int fd = open(payload_path, O_RDONLY | O_CLOEXEC);
 
@@ -76,11 +82,11 @@ static int rebuild(Build *build, const char *payload_path, Error *error)
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open \"%s\": %s", payload_path,
                                 strerror(errno));
-        return payload_file_restore(
-                        fd, scratch, "previous root", build->progress, &build->previous_fd, error);
+        return payload_file_restore(fd, scratch, steps[kind], build->progress, ret, error);
 }
 
-static int open_release(Build *build, const Repository *repository, const char *version, Error *error)
+static int open_release(Build *build, const Repository *repository, const char *version, ImageKind kind,
+                int *ret, Error *error)
 {
         _cleanup_free_ char *path = release_manifest_path(version, build->recipe->architecture),
                             *text = NULL, *file = NULL;
@@ -95,15 +101,15 @@ static int open_release(Build *build, const Repository *repository, const char *
         /* A repository of other images has nothing to follow. */
         if (r < 0 || strcmp(manifest->image_id, build->recipe->image_id) != 0)
                 return r;
-        target = repository_find_target(repository, manifest->images[IMAGE_ROOT].payloads[0].path);
+        target = repository_find_target(repository, manifest->images[kind].payloads[0].path);
         if (!target)
                 return error_set(error, ERROR_CORRUPT, ENOENT,
                                 "the repository does not list the payload of release %s", version);
         file = path_join(build->options->previous, target->file);
-        return file ? rebuild(build, file, error) : error_oom(error);
+        return file ? rebuild(build, file, kind, ret, error) : error_oom(error);
 }
 
-static int open_repository(Build *build, Error *error)
+static int open_repository(Build *build, ImageKind kind, int *ret, Error *error)
 {
         _cleanup_(repository_freep) Repository *repository = NULL;
         char version[VERSION_MAX + 1];
@@ -114,7 +120,7 @@ static int open_repository(Build *build, Error *error)
         r = find_version(build, repository, version);
         if (r < 0)
                 return error_oom(error);
-        return version[0] ? open_release(build, repository, version, error) : 0;
+        return version[0] ? open_release(build, repository, version, kind, ret, error) : 0;
 }
 
 static bool has(const char *folder, const char *name)
@@ -124,12 +130,11 @@ static bool has(const char *folder, const char *name)
         return path && access(path, F_OK) == 0;
 }
 
-int build_open_previous(Build *build, Error *error)
+/* Leaves *ret alone if there is none. */
+static int open_image(Build *build, ImageKind kind, int *ret, Error *error)
 {
         const char *path = build->options->previous;
         struct stat status;
-        uint64_t size = 0;
-        int r = 0;
 
         if (!path)
                 return 0;
@@ -137,14 +142,20 @@ int build_open_previous(Build *build, Error *error)
                 return error_set(error, ERROR_USAGE, errno, "cannot take the previous image from \"%s\": %s",
                                 path, strerror(errno));
         if (!S_ISDIR(status.st_mode))
-                r = open_file(build, path, error);
-        else if (has(path, IMAGE_INFO_NAME))
-                r = open_folder(build, path, error);
-        else if (has(path, "metadata"))
-                r = open_repository(build, error);
-        else
-                r = error_set(error, ERROR_USAGE, EINVAL,
-                                "\"%s\" is no image, no folder that `build` made and no repository", path);
+                return kind == IMAGE_ROOT ? open_file(path, ret, error) : 0;
+        if (has(path, IMAGE_INFO_NAME))
+                return open_folder(path, kind, ret, error);
+        if (has(path, "metadata"))
+                return open_repository(build, kind, ret, error);
+        return error_set(error, ERROR_USAGE, EINVAL,
+                        "\"%s\" is no image, no folder that `build` made and no repository", path);
+}
+
+int build_open_previous(Build *build, Error *error)
+{
+        uint64_t size = 0;
+        int r = open_image(build, IMAGE_ROOT, &build->previous_fd, error);
+
         if (r < 0 || build->previous_fd < 0)
                 return r;
         r = fd_size(build->previous_fd, &size);
@@ -152,4 +163,13 @@ int build_open_previous(Build *build, Error *error)
                 r = sha256_of_fd(build->previous_fd, 0, size, build->previous_sha256);
         return r < 0 ? error_set(error, ERROR_IO, -r, "cannot read the previous image: %s", strerror(-r))
                      : 0;
+}
+
+int build_open_previous_uki(Build *build, int *ret, Error *error)
+{
+        int fd = -1, r = open_image(build, IMAGE_UKI, &fd, error);
+
+        if (r >= 0)
+                *ret = fd;
+        return r;
 }

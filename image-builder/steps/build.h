@@ -155,6 +155,8 @@ int build_stage_lock(Build *build, int log_fd, ScratchFolder *ret, Error *error)
 int build_check_lock(const Build *build, Error *error);
 /* Opens what BuildOptions.previous names (build-previous.c). */
 int build_open_previous(Build *build, Error *error);
+/* Its kernel image; *ret is the caller's to close, and -1 when that is not known. */
+int build_open_previous_uki(Build *build, int *ret, Error *error);
 int build_initrd(Build *build, const CacheEntry *entry, Error *error);
 int build_uki(Build *build, const CacheEntry *entry, Error *error);
 

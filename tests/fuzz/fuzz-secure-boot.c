@@ -32,6 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         _cleanup_(image_signatures_done) ImageSignatures signatures = { 0 };
         size_t db_size = size >= 4 ? read_le16(data) : 0, dbx_size = size >= 4 ? read_le16(data + 2) : 0;
         const uint8_t *db = data + 4, *program;
+        uint64_t section_bytes;
+        PeImage image;
 
         if (size < 4 || db_size + dbx_size > size - 4)
                 return 0;
@@ -43,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         ftruncate(fd, 0) < 0 || pwrite_full(fd, program, size, 0) < 0)
                 return 0;
         judge_signature(secure_boot, program, size);
+        if (pe_image_read(fd, &image, NULL) >= 0)
+                (void)pe_image_section_size(fd, &image, ".linux", &section_bytes);
         if (pe_image_read_signatures(fd, &signatures, NULL) >= 0)
                 (void)secure_boot_judge(secure_boot, &signatures, NULL);
         return 0;

@@ -247,6 +247,28 @@ def the_provenance_names_all_that_went_in(world):
 
 
 @test
+def a_release_that_does_not_fit_the_field_is_refused(world):
+    scene = Scene(world)
+    scene.put("a.tar", archive(*SYSTEM))
+    scene.build("a.tar", "--set", "Budget.Layout=old:64M:64M")
+    os.rename(scene.out, scene.path("one"))
+    scene.refuse("a.tar", "the release does not fit the layout old: root image and reserve need a slot of", 7,
+                 "--set", "Budget.Layout=old:4K:64M", "--previous", scene.path("one"))
+    scene.put("a.tar", archive(*SYSTEM[:2], member("boot/vmlinuz-1.0", "a longer kernel"), *SYSTEM[3:]))
+    small = ("--version", "2", "--set", "Budget.Layout=new:64M:64M old:64M:4K")
+    scene.refuse("a.tar", "the release does not fit the layout old: two kernel images with the boot loader need an ESP of", 7, *small)
+    scene.refuse("a.tar", "in each of them the kernel takes 15 B and the initrd ", 7, *small)
+    grew = "since the previous release the kernel grew by 9 B and the initrd stayed as it was"
+    scene.refuse("a.tar", grew, 7, *small, "--previous", scene.path("one"))
+    # A repository tells the same; of a root image alone it is not known.
+    bascule_image(world, "keys", "init", scene.path("keys"))
+    bascule_image(world, "release", scene.path("one"), "--repo", scene.path("repo"), "--channel", "stable", "--keys",
+                  scene.path("keys"), "--level", "1", "--cache", scene.cache)
+    scene.refuse("a.tar", grew, 7, *small, "--previous", scene.path("repo"))
+    scene.refuse("a.tar", "in each of them the kernel takes 15 B", 7, *small, "--previous", scene.path("one/root.erofs"))
+
+
+@test
 def a_layout_that_lies_is_refused(world):
     scene = Scene(world)
     good, zeros = archive(*SYSTEM), gzip.compress(bytes(4 << 20))

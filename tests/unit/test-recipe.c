@@ -134,7 +134,33 @@ TEST(a_release_must_fit_what_is_in_the_field)
         CHECK(strstr(over_budget(text, 500 * MIB, 1 * MIB), "does not fit SlotSize="));
         CHECK(strstr(over_budget(text, 1 * MIB, 60 * MIB),
                         "does not fit the layout old: two kernel images"));
+        CHECK(strstr(over_budget(text, 1 * MIB, 60 * MIB), "; the biggest packages are x 1 B"));
         CHECK_STR(over_budget(LEAST, 1 * MIB, 60 * MIB), "");
+}
+
+TEST(a_budget_tells_slot_and_esp_apart)
+{
+        _cleanup_recipe_ Recipe *recipe = NULL;
+
+        put("r.conf", LEAST "[Budget]\nLayout=old:256M:100M\n");
+        CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &recipe, NULL));
+        CHECK_EQ(budget_check(recipe, 300 * MIB, 60 * MIB, NULL, NULL), -ENOSPC);
+        CHECK_EQ(budget_check(recipe, 200 * MIB, 60 * MIB, NULL, NULL), -EFBIG);
+        CHECK_OK(budget_check(recipe, 200 * MIB, 40 * MIB, NULL, NULL));
+}
+
+TEST(the_parts_of_a_kernel_image_are_named_with_their_growth)
+{
+        static const BudgetKernel now = { 14 * MIB, 45 * MIB }, before = { 12 * MIB, 46 * MIB };
+        char text[BUDGET_KERNEL_TEXT_MAX];
+
+        budget_describe_kernel(&now, NULL, text);
+        CHECK_STR(text, "in each of them the kernel takes 14.0 MiB and the initrd 45.0 MiB");
+        budget_describe_kernel(&now, &before, text);
+        CHECK_STR(text, "in each of them the kernel takes 14.0 MiB and the initrd 45.0 MiB; since the "
+                        "previous release the kernel grew by 2.0 MiB and the initrd shrank by 1.0 MiB");
+        budget_describe_kernel(&now, &now, text);
+        CHECK(strstr(text, "the kernel stayed as it was and the initrd stayed as it was"));
 }
 
 TEST(a_recipe_that_includes_itself_is_refused)
