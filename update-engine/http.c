@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "file.h"
 #include "http-headers.h"
+#include "http-pause.h"
 #include "strv.h"
 
 #include <curl/curl.h>
@@ -14,10 +15,8 @@
 #include <time.h>
 
 #define REDIRECTS_MAX 5
-#define ROUNDS_MAX 3           /* through all mirrors without anything worth a connection */
-#define WORTH_BYTES (16 * KIB) /* what a connection must bring to be worth it, or half of what is left */
-#define PAUSE_MIN_MS UINT64_C(20)
-#define PAUSE_MAX_MS UINT64_C(60000)
+#define ROUNDS_MAX 3              /* through all mirrors without anything worth a connection */
+#define WORTH_BYTES (16 * KIB)    /* what a connection must bring to be worth it, or half of what is left */
 #define LOWEST_RATE UINT64_C(256) /* bytes a second over the whole timeout */
 #define PROGRESS_MS 200
 #define HEADERS_MAX (64 * KIB)
@@ -397,15 +396,12 @@ int http_get_unless(HttpClient *client, const char *path, const char *etag, Buff
         return r;
 }
 
-/* The base doubles with each round that brought nothing. Many hosts that lost the same server shall not come
- * back in step: half of the pause is chance. */
-static uint64_t pause_ms(const HttpClient *client, unsigned round)
+static uint64_t any_number(void)
 {
-        uint64_t base = MIN_OF(client->options.retry_seconds * 1000 << round, PAUSE_MAX_MS);
-        uint64_t chance = 0;
-        if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
-                chance = (uint64_t)monotonic_ms() * 7919 + (uint64_t)getpid() * 104729;
-        return MAX_OF(base / 2 + chance % (base + 1), PAUSE_MIN_MS);
+        uint64_t number = 0;
+        if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+                number = (uint64_t)monotonic_ms() * 7919 + (uint64_t)getpid() * 104729;
+        return number;
 }
 
 static void pause_for(uint64_t ms)
@@ -441,7 +437,8 @@ static int stream(HttpClient *client, const char *path, Transfer *transfer, size
                 next_mirror(client);
                 /* Also when something came: who closes each connection is not asked as fast as can be. */
                 if (asked % mirrors == 0)
-                        pause_for(pause_ms(client, (unsigned)(failures / mirrors)));
+                        pause_for(http_pause_ms(client->options.retry_seconds,
+                                        (unsigned)(failures / mirrors), any_number()));
         }
         return 0;
 }
