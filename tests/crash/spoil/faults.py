@@ -33,6 +33,8 @@ _TABLE = (
     (RIGHTS, ("EPERM", "ENOMEM")),
     (("open", "openat"), ("EMFILE", "ENOMEM", "EIO", "EINTR")),
     (("close",), ("EIO", "EINTR")),
+    (("close_range",), ("EMFILE", "ENOMEM")),
+    (("inotify_add_watch",), ("ENOSPC", "ENOMEM")),
     (("connect",), ("ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")),
     (("bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown"), ("ENOMEM",)),
     (("execve",), ("ENOMEM", "EIO")),
@@ -47,11 +49,16 @@ _TABLE = (
 # What reading and writing can give depends on what is read and written.
 _BY_KIND = {
     ("read", "eventfd"): ("EINTR",), ("write", "eventfd"): ("EINTR",),
-    ("read", "socket"): ("EINTR", "ENOMEM", "ECONNRESET"), ("write", "socket"): ("EINTR", "ENOBUFS", "EPIPE"),
+    ("read", "socket"): ("EINTR", "ENOMEM", "ECONNRESET", "ETIMEDOUT"), ("write", "socket"): ("EINTR", "ENOBUFS", "EPIPE"),
     ("read", "pipe"): ("EINTR",), ("write", "pipe"): ("EINTR", "EPIPE"),
     ("read", "file"): ("EIO", "EINTR", "ENOMEM"), ("write", "file"): ("ENOSPC", "EIO", "EINTR", "EROFS"),
 }
 _ERRORS = {call: names for calls, names in _TABLE for call in calls}
+# What does not fail, or only when the program itself is wrong.
+CANNOT_FAIL = ("exit", "exit_group", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "arch_prctl",
+               "set_tid_address", "set_robust_list", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
+               "sched_yield", "futex", "munmap", "madvise", "umask", "clock_gettime", "gettimeofday", "uname", "sysinfo",
+               "inotify_rm_watch")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -93,6 +100,11 @@ class Call:
 
     def kills(self):
         return KILLS[:1] if self.name in ("exit", "exit_group") else KILLS
+
+
+def unknown_calls(calls):
+    """Names of calls of which nobody has said how they can fail, or that they cannot."""
+    return sorted({call.name for call in calls if call.name not in _ERRORS and call.name not in CANNOT_FAIL})
 
 
 def read_trace(path):
