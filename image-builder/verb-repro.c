@@ -23,7 +23,7 @@ typedef struct Arguments {
 /* One of the two builds. */
 typedef struct Run {
         char *folder; /* it works in this one */
-        char *output;
+        char *cache, *output;
         bool is_strange; /* in surroundings that should not show */
 } Run;
 
@@ -41,6 +41,7 @@ static void work_done(Work *work)
                 (void)tree_remove(AT_FDCWD, work->folder);
         for (size_t i = 0; i < ELEMENTS(work->runs); i++) {
                 free(work->runs[i].folder);
+                free(work->runs[i].cache);
                 free(work->runs[i].output);
         }
         cache_close(work->cache);
@@ -58,7 +59,7 @@ static int add_option(char ***argv, const char *name, const char *value)
         return r < 0 || !value ? r : strv_append(argv, value);
 }
 
-static int make_command(const Work *work, const Run *run, const char *cache, char ***ret)
+static int make_command(const Work *work, const Run *run, char ***ret)
 {
         const Arguments *arguments = work->arguments;
         _cleanup_strv_ char **argv = NULL;
@@ -69,7 +70,7 @@ static int make_command(const Work *work, const Run *run, const char *cache, cha
         if (r >= 0)
                 r = add_option(&argv, "--output", run->output);
         if (r >= 0)
-                r = add_option(&argv, "--cache", cache);
+                r = add_option(&argv, "--cache", run->cache);
         if (r >= 0)
                 r = add_option(&argv, "--version", arguments->version);
         if (r >= 0)
@@ -111,13 +112,13 @@ static _noreturn_ void run_child(const Run *run, char **argv)
         _exit(127);
 }
 
-static int build(const Work *work, const Run *run, const char *cache, Error *error)
+static int build(const Work *work, const Run *run, Error *error)
 {
         _cleanup_strv_ char **argv = NULL;
         int status;
         pid_t child;
 
-        if (make_command(work, run, cache, &argv) < 0)
+        if (make_command(work, run, &argv) < 0)
                 return error_oom(error);
         child = fork();
         if (child == 0)
@@ -140,21 +141,20 @@ static int build(const Work *work, const Run *run, const char *cache, Error *err
 /* A cache of its own, but for the packages of a lock, which are checked by their hashes anyway. */
 static int run_build(const Work *work, const Run *run, Error *error)
 {
-        _cleanup_free_ char *cache = path_join(run->folder, "cache"), *link = NULL;
         _cleanup_free_ char *debs = path_join(cache_folder(work->cache), "debs");
+        _cleanup_free_ char *link = path_join(run->cache, "debs");
         int r;
 
-        link = cache ? path_join(cache, "debs") : NULL;
         if (!link || !debs)
                 return error_oom(error);
-        r = directory_make(AT_FDCWD, cache, 0755);
+        r = directory_make(AT_FDCWD, run->cache, 0755);
         if (r >= 0)
                 r = directory_make(AT_FDCWD, debs, 0755);
         if (r >= 0 && symlink(debs, link) < 0)
                 r = -errno;
         if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot make %s: %s", cache, strerror(-r));
-        return build(work, run, cache, error);
+                return error_set(error, ERROR_IO, -r, "cannot make %s: %s", run->cache, strerror(-r));
+        return build(work, run, error);
 }
 
 /* ---- both ---- */
@@ -188,8 +188,9 @@ static int prepare(Work *work, Error *error)
                 run->output = i == 0 && arguments->against ? realpath(arguments->against, NULL)
                               : run->folder                ? path_join(run->folder, "out")
                                                            : NULL;
-                if (!run->folder || !run->output)
-                        return i == 0 && arguments->against && run->folder
+                run->cache = run->folder ? path_join(run->folder, "cache") : NULL;
+                if (!run->cache || !run->output)
+                        return i == 0 && arguments->against && run->cache
                                                ? error_set(error, ERROR_USAGE, errno,
                                                                  "cannot look into %s: %s",
                                                                  arguments->against, strerror(errno))
@@ -214,7 +215,20 @@ static int compare(Work *work, ReproReport *ret, Error *error)
         hints.end = time(NULL);
         hints.first_folder = work->runs[0].folder;
         hints.second_folder = work->runs[1].folder;
+        hints.first_cache = work->arguments->against ? NULL : work->runs[0].cache;
+        hints.second_cache = work->runs[1].cache;
         return repro_compare(work->runs[0].output, work->runs[1].output, &hints, ret, error);
+}
+
+static json_t *scripts_json(const ReproScripts *scripts)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < scripts->count; i++)
+                (void)json_array_append_new(list,
+                                json_pack("{s:s, s:s, s:s}", "package", scripts->list[i].package, "kind",
+                                                scripts->list[i].kind, "names", scripts->named));
+        return list;
 }
 
 static void print_json(const ReproReport *report)
@@ -228,8 +242,9 @@ static void print_json(const ReproReport *report)
         (void)json_object_set_new(root, "artifacts", artifacts);
         if (!report->is_same)
                 (void)json_object_set_new(root, "difference",
-                                json_pack("{s:s, s:s?, s:s?, s:s, s:s}", "artifact", report->artifact,
-                                                "path", report->path, "package", report->package, "cause",
+                                json_pack("{s:s, s:s?, s:s?, s:o, s:s, s:s}", "artifact", report->artifact,
+                                                "path", report->path, "package", report->package, "scripts",
+                                                scripts_json(&report->scripts), "cause",
                                                 repro_cause_name(report->cause), "remedy",
                                                 repro_cause_remedy(report->cause)));
         (void)json_dumpf(root, stdout, JSON_INDENT(2));
@@ -239,7 +254,7 @@ static void print_json(const ReproReport *report)
 
 static int judge(const ReproReport *report, Error *error)
 {
-        const char *owner = report->package ? report->package : "no package";
+        _cleanup_free_ char *origin = NULL;
 
         if (report->is_same)
                 return 0;
@@ -247,10 +262,13 @@ static int judge(const ReproReport *report, Error *error)
                 return error_set(error, ERROR_FAILED, EILSEQ, "not reproducible: %s differs, by %s: %s",
                                 report->artifact, repro_cause_name(report->cause),
                                 repro_cause_remedy(report->cause));
-        return error_set(error, ERROR_FAILED, EILSEQ,
-                        "not reproducible: the first file that differs is /%s (of %s%s), by %s: %s",
-                        report->path, owner, report->package ? "" : ": a script makes it",
-                        repro_cause_name(report->cause), repro_cause_remedy(report->cause));
+        origin = repro_origin_text(report);
+        return !origin ? error_oom(error)
+                       : error_set(error, ERROR_FAILED, EILSEQ,
+                                         "not reproducible: the first file that differs is /%s (%s), by "
+                                         "%s: %s",
+                                         report->path, origin, repro_cause_name(report->cause),
+                                         repro_cause_remedy(report->cause));
 }
 
 static int run(const Arguments *arguments, Error *error)

@@ -22,6 +22,7 @@ void repro_report_done(ReproReport *report)
         free(report->artifact);
         free(report->path);
         free(report->package);
+        repro_scripts_done(&report->scripts);
         *report = (ReproReport){ 0 };
 }
 
@@ -191,7 +192,11 @@ static int look_into_root(const char *first, const char *second, const ReproHint
         if (r <= 0)
                 return r;
         report->path = strdup(entry->path);
-        return report->path ? find_owner(&left, entry->path, &report->package, error) : error_oom(error);
+        r = report->path ? find_owner(&left, entry->path, &report->package, error) : error_oom(error);
+        return r < 0 || report->package ? r
+                                        : repro_find_scripts((const char *const[]){ hints->first_cache,
+                                                                             hints->second_cache },
+                                                          entry->path, &report->scripts, error);
 }
 
 static int look_into_file(const char *first, const char *second, const char *name, const ReproHints *hints,

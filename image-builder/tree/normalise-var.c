@@ -5,7 +5,6 @@
 #include <search.h>
 #include <string.h>
 
-#define FACTORY "usr/share/factory/var"
 #define TMPFILES "usr/lib/tmpfiles.d/bascule-factory.conf"
 #define JOURNAL_SETTINGS "usr/lib/systemd/journald.conf.d/50-bascule-persistent.conf"
 #define TMPFILES_MAX (16 * MIB)
@@ -217,7 +216,7 @@ static bool is_hosts_own(const char *path)
 
 static int describe(Tree *tree, TreeNode *node, const char *path, void *data, Error *error)
 {
-        const char *on_host = path + strlen(FACTORY) - strlen("var");
+        const char *on_host = path + strlen(NORMALISE_VAR_PATH) - strlen("var");
         Lines *lines = data;
         char absolute[TREE_PATH_MAX + 1];
 
@@ -237,7 +236,7 @@ static int describe(Tree *tree, TreeNode *node, const char *path, void *data, Er
 static int write_lines(Tree *tree, Error *error)
 {
         _cleanup_(lines_done) Lines lines = { .text = BUFFER_WITH_CAP(TMPFILES_MAX) };
-        TreeNode *factory = tree_lookup(tree, FACTORY);
+        TreeNode *factory = tree_lookup(tree, NORMALISE_VAR_PATH);
 
         int r = buffer_append_string(&lines.text, "# Made with the image: what its packages keep in /var, "
                                                   "for hosts where it is missing.\n");
@@ -278,7 +277,7 @@ int normalise_var(Tree *tree, Error *error)
                 return r;
         var = tree_lookup(tree, "var");
         if (var && S_ISDIR(var->inode->mode) && var->inode->child_count > 0)
-                r = merge(tree, var, FACTORY, error);
+                r = merge(tree, var, NORMALISE_VAR_PATH, error);
         if (r >= 0)
                 r = tree_make_directory(tree, "var", 0755, NULL, error);
         return r < 0 ? r : write_lines(tree, error);

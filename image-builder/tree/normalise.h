@@ -17,7 +17,9 @@
 
 #include "tree.h"
 
-#define NORMALISE_DPKG_PATH "usr/share/bascule/dpkg" /* once normalise_var() has run */
+/* Where these are once normalise_var() has run. */
+#define NORMALISE_DPKG_PATH "usr/share/bascule/dpkg"
+#define NORMALISE_VAR_PATH "usr/share/factory/var"
 
 typedef struct NormaliseOptions {
         int64_t epoch; /* mtime of everything, seconds */

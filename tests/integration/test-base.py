@@ -53,6 +53,22 @@ def one_system_in_every_shape_gives_one_image(world):
 
 
 @test
+def repro_names_the_script_of_a_file_that_no_package_owns(world):
+    scene = Scene(world)
+    system = [*SYSTEM, member("var/lib/dpkg/info/tool.postinst", "#!/bin/sh\ndate >/opt/made\n", mode=0o755),
+              member("var/lib/dpkg/info/other.postinst", "#!/bin/sh\nrm -f /opt/made.old\n", mode=0o755)]
+    scene.put("a.tar", archive(*system, member("opt/made", "one\n")))
+    scene.build("a.tar")
+    against = ("--against", scene.out, "--engine-root", world.stage)
+    scene.run("repro", "a.tar", *against, says="same      root.erofs")
+    scene.put("a.tar", archive(*system, member("opt/made", "two\n")))
+    scene.run("repro", "a.tar", *against, status=1,
+              says="first file that differs is /opt/made (of no package; the postinst of tool names it), by randomness: ")
+    difference = json.loads(scene.run("repro", "a.tar", *against, "--json", status=1))["difference"]
+    assert difference["scripts"] == [{"package": "tool", "kind": "postinst", "names": "/opt/made"}], difference
+
+
+@test
 def the_base_is_in_key_lock_and_provenance(world):
     scene = Scene(world)
     layout = scene.layout()
