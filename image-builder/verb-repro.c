@@ -105,7 +105,8 @@ static _noreturn_ void run_child(const Run *run, char **argv)
                 (void)umask(077);
                 if (setenv("TZ", "Pacific/Kiritimati", 1) < 0 || setenv("LC_ALL", "tr_TR.UTF-8", 1) < 0 ||
                                 setenv("LANGUAGE", "tr", 1) < 0 || setenv("HOME", run->folder, 1) < 0 ||
-                                setenv("USER", "somebody-else", 1) < 0 || setenv("COLUMNS", "40", 1) < 0)
+                                setenv("USER", "somebody-else", 1) < 0 ||
+                                setenv("LOGNAME", "somebody-else", 1) < 0 || setenv("COLUMNS", "40", 1) < 0)
                         _exit(126);
         }
         execv("/proc/self/exe", argv);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cache.h"
 #include "erofs-scene.h"
+#include "own-folder.h"
 #include "sha256.h"
 #include "test.h"
 
@@ -336,6 +338,68 @@ TEST(a_tree_laid_out_after_itself_is_the_same_image)
         hash_of(fd, first);
         hash_of(again, second);
         CHECK_STR(first, second);
+}
+
+/* ---- from folders of this machine ---- */
+
+static const char *const host_files[] = { "a", "B", "sub/y", "sub/x", "z-", "z/deep/file", "\xc3\xa4" };
+
+/* The same files, made one after the other from either end. */
+static void make_host_folder(const char *folder, bool backwards)
+{
+        for (size_t i = 0; i < ELEMENTS(host_files); i++) {
+                const char *name = host_files[backwards ? ELEMENTS(host_files) - 1 - i : i];
+                _cleanup_free_ char *path = path_join(folder, name), *parent = path ? strdup(path) : NULL;
+
+                if (!parent)
+                        abort();
+                *strrchr(parent, '/') = 0;
+                if (directory_make(AT_FDCWD, parent, 0755) < 0 ||
+                                file_replace(AT_FDCWD, path, name, strlen(name), 0644) < 0)
+                        abort();
+        }
+}
+
+/* As Tree= and File= bring them into an image. */
+static Tree *take_host_folder(const char *folder, bool backwards)
+{
+        _cleanup_tree_ Tree *tree = tree_new();
+        int r = backwards ? 0 : tree_import_host(tree, "usr/whole", folder, NULL);
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(host_files); i++) {
+                const char *name = host_files[backwards ? ELEMENTS(host_files) - 1 - i : i];
+                _cleanup_free_ char *path = path_join("usr/single", name);
+                _cleanup_free_ char *host_path = path_join(folder, name);
+
+                r = tree_make_host_file(tree, path, host_path, 0644, NULL, NULL);
+        }
+        if (r >= 0 && backwards)
+                r = tree_import_host(tree, "usr/whole", folder, NULL);
+        return r < 0 ? NULL : TAKE_PTR(tree);
+}
+
+TEST(the_order_in_which_files_were_made_does_not_show)
+{
+        char images[2][SHA256_HEX_SIZE], keys[2][SHA256_HEX_SIZE];
+
+        for (unsigned i = 0; i < 2; i++) {
+                const char *folder = in_folder(i == 0 ? "forwards" : "backwards");
+                _cleanup_cache_key_ CacheKey key = { 0 };
+
+                make_host_folder(folder, i > 0);
+                _cleanup_tree_ Tree *tree = take_host_folder(folder, i > 0);
+                CHECK(tree);
+                _cleanup_fd_ int fd = write_image(tree, NULL);
+                CHECK_OK(fd);
+                CHECK(image_is(fd, tree));
+                hash_of(fd, images[i]);
+                cache_key_begin(&key, "step");
+                CHECK_OK(cache_key_add_folder(&key, "folder", folder, NULL));
+                CHECK_OK(cache_key_finish(&key, NULL));
+                memcpy(keys[i], key.text, sizeof(keys[i]));
+        }
+        CHECK_STR(images[0], images[1]);
+        CHECK_STR(keys[0], keys[1]);
 }
 
 TEST(a_layout_that_wastes_too_much_is_made_afresh)
