@@ -16,8 +16,8 @@ class Failed(Exception):
 Cost = collections.namedtuple("Cost", "cpu_seconds mebibytes seconds")
 
 
-def measured(*command, **options):
-    """Runs it, and says what it cost."""
+def measured(*command, statuses=(0,), **options):
+    """Runs it, and says what it cost. Another status than these is a failure."""
     options.setdefault("stdout", subprocess.DEVNULL)
     options.setdefault("stderr", subprocess.DEVNULL)
     reader, writer = os.pipe()
@@ -36,6 +36,6 @@ def measured(*command, **options):
     with os.fdopen(reader) as file:
         text = file.read()
     _, status = os.waitpid(child, 0)
-    if status != 0 or not text:
+    if os.waitstatus_to_exitcode(status) not in statuses or not text:
         raise Failed("`%s` failed" % " ".join(command[:3]))
     return Cost(*json.loads(text), time.monotonic() - begun)
