@@ -15,6 +15,10 @@ typedef struct InstallOptions {
  * must be given with it. What is given is checked in any case. */
 static int check_expectations(const InstallTarget *target, const InstallOptions *options, Error *error)
 {
+        /* A disk that tells none would have it: a script whose variable is unset names no disk by it. */
+        if (options->serial && !*options->serial)
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "--disk-serial is empty; give the serial number, or --disk-size instead");
         if (options->serial && strcmp(options->serial, target->serial) != 0)
                 return error_set(error, ERROR_REFUSED, EPERM,
                                 "%s has serial \"%s\", not \"%s\"; nothing was written", target->path,

@@ -171,6 +171,7 @@ truncate -s 300M target
 head -c 300M /dev/urandom | dd status=none conv=notrunc bs=1M of=target
 is_status 2 "install without terminal and --yes" install image target
 is_status 2 "install --yes with nothing that names the disk" install --yes image target
+is_status 2 "install --yes with an empty serial number" install --yes --disk-serial= image target
 is_status 5 "install with another --disk-size" install --yes --disk-size=299M image target
 is_status 5 "install with another --disk-serial" install --yes --disk-serial=X image target
 truncate -s 180M small
