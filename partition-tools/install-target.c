@@ -142,13 +142,17 @@ static int identify(int fd, InstallTarget *target)
         return fd_size(fd, &target->size_bytes);
 }
 
+bool install_target_is_same(const InstallTarget *a, const InstallTarget *b)
+{
+        return a->is_block_device == b->is_block_device && a->device == b->device && a->inode == b->inode &&
+               a->sequence == b->sequence && a->size_bytes == b->size_bytes;
+}
+
 bool install_target_is(const InstallTarget *target, int fd)
 {
         InstallTarget now = { 0 };
 
-        return identify(fd, &now) >= 0 && now.is_block_device == target->is_block_device &&
-               now.device == target->device && now.inode == target->inode &&
-               now.sequence == target->sequence && now.size_bytes == target->size_bytes;
+        return identify(fd, &now) >= 0 && install_target_is_same(target, &now);
 }
 
 int install_target_look(const char *path, InstallTarget **ret, Error *error)

@@ -32,6 +32,8 @@ InstallTarget *install_target_free(InstallTarget *target);
 
 /* Whether `fd` is the disk that was looked at: a name can come to mean another one while a person reads. */
 bool install_target_is(const InstallTarget *target, int fd);
+/* The same of two looks. */
+bool install_target_is_same(const InstallTarget *a, const InstallTarget *b);
 DEFINE_CLEANUP(InstallTarget *, install_target_free)
 
 typedef struct InstallResult {

@@ -3,13 +3,11 @@
 /* What a machine does that was started from an installer (bascule-installer.service): it asks, or is told by
  * a file on the medium, where to install what the medium carries. */
 
-#include "block-tree.h"
 #include "file.h"
-#include "install-answers.h"
 #include "install-check.h"
 #include "install-console.h"
+#include "install-disks.h"
 #include "medium.h"
-#include "strv.h"
 #include "verbs.h"
 
 #include <fcntl.h>
@@ -28,28 +26,6 @@ typedef struct Installer {
         bool is_running; /* this system lies on it, so that what comes then is the machine's end */
         unsigned esp_number;
 } Installer;
-
-/* A disk of this machine's. */
-typedef struct Found {
-        char *path;
-        InstallTarget *target; /* NULL: it cannot be looked at */
-        Error problem;         /* why it cannot be used */
-} Found;
-
-typedef struct FoundList {
-        Found *items;
-        size_t count;
-} FoundList;
-
-static void found_done(FoundList *list)
-{
-        for (size_t i = 0; i < list->count; i++) {
-                free(list->items[i].path);
-                (void)install_target_free(list->items[i].target);
-        }
-        free(list->items);
-        *list = (FoundList){ 0 };
-}
 
 /* ---- the medium ---- */
 
@@ -128,51 +104,7 @@ static int read_answers(const Installer *installer, const char *file, InstallAns
         return install_answers_parse(file ? file : INSTALL_ANSWERS_FILE, text, size, ret, error);
 }
 
-/* ---- disks ---- */
-
-static bool is_medium(const Installer *installer, const char *path)
-{
-        struct stat medium, disk;
-
-        return stat(installer->medium, &medium) >= 0 && stat(path, &disk) >= 0 && S_ISBLK(medium.st_mode) &&
-               medium.st_rdev == disk.st_rdev;
-}
-
-static void wait_second(void *data)
-{
-        const struct timespec second = { .tv_sec = 1 };
-
-        (void)data;
-        (void)nanosleep(&second, NULL);
-}
-
-/* `wait` NULL: those that are there now. */
-static int find_disks(const Installer *installer, const BlockWait *wait, FoundList *ret, Error *error)
-{
-        _cleanup_strv_ char **paths = NULL;
-        int r = wait ? block_disks_settled(&block_tree_default, wait, &paths)
-                     : block_disks(&block_tree_default, &paths);
-
-        if (r < 0)
-                return error_set(error, ERROR_FAILED, -r, "cannot find out which disks there are: %s",
-                                strerror(-r));
-        ret->items = calloc(strv_length(paths) + 1, sizeof(*ret->items));
-        if (!ret->items)
-                return error_oom(error);
-        for (char **path = paths; path && *path; path++) {
-                Found *found = &ret->items[ret->count];
-
-                if (is_medium(installer, *path))
-                        continue;
-                found->path = strdup(*path);
-                if (!found->path)
-                        return error_oom(error);
-                ret->count++;
-                if (install_target_look(*path, &found->target, &found->problem) >= 0)
-                        (void)install_check(installer->medium, found->target, &found->problem);
-        }
-        return 0;
-}
+/* ---- what both do ---- */
 
 static int install_onto(const Installer *installer, const InstallTarget *target, Error *error)
 {
@@ -208,54 +140,51 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
 
 /* ---- as it was told ---- */
 
+static void wait_second(void *data)
+{
+        const struct timespec second = { .tv_sec = 1 };
+
+        (void)data;
+        (void)nanosleep(&second, NULL);
+}
+
 /* Some are seconds behind the first: a second one must not be overlooked because it is slow. */
 static const BlockWait late_disks = { .quiet_steps = 5, .max_steps = 60, .step = wait_second };
 
-static void wait_for_path(const char *path)
+static int find_told(
+                const Installer *installer, const InstallAnswers *answers, InstallTarget **ret, Error *error)
+{
+        _cleanup_disks_ InstallDisks disks = { 0 };
+        const InstallDisk *disk;
+        int r = install_disks_find(&block_tree_default, installer->medium, &late_disks, &disks, error);
+
+        if (r >= 0)
+                r = install_disks_choose(&disks, answers, &disk, error);
+        return r < 0 ? r : install_disk_look_again(disk, ret, error);
+}
+
+static int look_at_told(const char *path, InstallTarget **ret, Error *error)
 {
         for (unsigned i = 0; i < late_disks.max_steps && access(path, F_OK) < 0; i++)
                 wait_second(NULL);
-}
-
-/* A disk without a path is looked for among all, also those that cannot be used: it is better to ask than to
- * take another one. */
-static int find_told(const Installer *installer, const InstallAnswers *answers, char **ret, Error *error)
-{
-        _cleanup_(found_done) FoundList list = { 0 };
-        _cleanup_free_ const char **serials = NULL;
-        size_t index;
-        int r = find_disks(installer, &late_disks, &list, error);
-
-        if (r < 0)
-                return r;
-        serials = calloc(list.count + 1, sizeof(*serials));
-        if (!serials)
-                return error_oom(error);
-        for (size_t i = 0; i < list.count; i++)
-                serials[i] = list.items[i].target ? list.items[i].target->serial : "";
-        r = install_answers_choose(answers, serials, list.count, &index, error);
-        if (r >= 0)
-                *ret = TAKE_PTR(list.items[index].path);
-        return r;
+        return install_target_look(path, ret, error);
 }
 
 static int choose_told(
                 const Installer *installer, const InstallAnswers *answers, InstallTarget **ret, Error *error)
 {
-        _cleanup_free_ char *path = *answers->disk ? strdup(answers->disk) : NULL;
-        int r = *answers->disk ? 0 : find_told(installer, answers, &path, error);
+        _cleanup_(install_target_freep) InstallTarget *target = NULL;
+        int r = *answers->disk ? look_at_told(answers->disk, &target, error)
+                               : find_told(installer, answers, &target, error);
 
-        if (r >= 0 && !path)
-                r = error_oom(error);
-        if (r >= 0)
-                wait_for_path(path);
-        if (r >= 0)
-                r = install_target_look(path, ret, error);
-        if (r >= 0 && *answers->serial && strcmp(answers->serial, (*ret)->serial) != 0)
-                r = error_set(error, ERROR_REFUSED, EPERM,
-                                "%s has serial \"%s\", not \"%s\"; nothing was written", path,
-                                (*ret)->serial, answers->serial);
-        return r;
+        if (r < 0)
+                return r;
+        if (*answers->serial && strcmp(answers->serial, target->serial) != 0)
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "%s has serial \"%s\", not \"%s\"; nothing was written", target->path,
+                                target->serial, answers->serial);
+        *ret = TAKE_PTR(target);
+        return 0;
 }
 
 static int obey(const Installer *installer, const InstallAnswers *answers, Error *error)
@@ -289,39 +218,43 @@ static bool ask_again(const char *question, char ret[static CONSOLE_ANSWER_MAX])
         return false;
 }
 
-static void print_disks(const FoundList *list)
+static void print_disks(const InstallDisks *disks)
 {
         (void)fprintf(stderr, "\nDisks of this machine:\n\n");
-        for (size_t i = 0; i < list->count; i++) {
-                const Found *found = &list->items[i];
+        for (size_t i = 0; i < disks->count; i++) {
+                const InstallDisk *disk = &disks->items[i];
 
                 (void)fprintf(stderr, "%3zu  ", i + 1);
-                if (found->target)
-                        console_print_target(found->target);
-                if (error_is_set(&found->problem))
-                        (void)fprintf(stderr, "  cannot be used: %s\n", found->problem.message);
+                if (disk->target)
+                        console_print_target(disk->target);
+                if (error_is_set(&disk->problem))
+                        (void)fprintf(stderr, "  cannot be used: %s\n", disk->problem.message);
         }
-        if (list->count == 0)
+        if (disks->count == 0)
                 (void)fprintf(stderr, "     none beside the medium\n");
 }
 
-/* A number of the list, or any path. */
-static int choose_typed(const FoundList *list, const char *answer, InstallTarget **ret, Error *error)
+/* A number of the list, or any path; one of the list is the disk that was listed. */
+static int choose_typed(const InstallDisks *disks, const char *answer, InstallTarget **ret, Error *error)
 {
         char *end = NULL;
         unsigned long number = strtoul(answer, &end, 10);
 
+        for (size_t i = 0; i < disks->count; i++)
+                if (strcmp(answer, disks->items[i].path) == 0)
+                        return install_disk_look_again(&disks->items[i], ret, error);
         if (*answer == '/')
                 return install_target_look(answer, ret, error);
-        if (*end || end == answer || number == 0 || number > list->count)
+        if (*end || end == answer || number == 0 || number > disks->count)
                 return error_set(error, ERROR_USAGE, EINVAL, "\"%.40s\" is no number of a disk", answer);
-        return install_target_look(list->items[number - 1].path, ret, error);
+        return install_disk_look_again(&disks->items[number - 1], ret, error);
 }
 
-static int install_typed(const Installer *installer, const FoundList *list, const char *answer, Error *error)
+static int install_typed(
+                const Installer *installer, const InstallDisks *disks, const char *answer, Error *error)
 {
         _cleanup_(install_target_freep) InstallTarget *target = NULL;
-        int r = choose_typed(list, answer, &target, error);
+        int r = choose_typed(disks, answer, &target, error);
 
         if (r >= 0)
                 r = install_check(installer->medium, target, error);
@@ -356,14 +289,14 @@ static int converse(const Installer *installer, Error *error)
                                 "there is no terminal to ask on; put answers into " INSTALL_ANSWERS_FILE
                                 " on the medium's ESP, or name a file with --answers");
         for (;;) {
-                _cleanup_(found_done) FoundList list = { 0 };
+                _cleanup_disks_ InstallDisks disks = { 0 };
                 char answer[CONSOLE_ANSWER_MAX];
                 Error problem = { 0 };
-                int r = find_disks(installer, NULL, &list, error);
+                int r = install_disks_find(&block_tree_default, installer->medium, NULL, &disks, error);
 
                 if (r < 0)
                         return r;
-                print_disks(&list);
+                print_disks(&disks);
                 if (!ask_again("\nNumber of the disk to install onto (Enter: look again, off: switch "
                                "off): ",
                                     answer))
@@ -372,7 +305,7 @@ static int converse(const Installer *installer, Error *error)
                         return end_machine(installer, INSTALL_END_POWEROFF, error);
                 if (!*answer)
                         continue;
-                if (install_typed(installer, &list, answer, &problem) >= 0)
+                if (install_typed(installer, &disks, answer, &problem) >= 0)
                         return end_typed(installer, error);
                 (void)fprintf(stderr, "\n%s: %s\n", PROGRAM_NAME, problem.message);
         }
