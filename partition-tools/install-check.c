@@ -10,48 +10,70 @@
 
 #define ALLOW "allow it by Reinstall=yes if all that is on it may be lost"
 
-/* Whether there is a table that can be read. */
-static int has_table(const char *path, bool *ret, Error *error)
+/* One that only a host's disk has: an ESP is on any. */
+static bool has_host_partition(const Gpt *gpt)
 {
-        _cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        char type[UUID_TEXT_SIZE];
+        GptEntry entry;
+
+        for (uint32_t i = 0; i < gpt->entry_count; i++) {
+                PartitionRole role = PARTITION_ROLE_MAX;
+
+                if (gpt_get(gpt, i, &entry))
+                        role = partition_role_from(uuid_format(entry.type, type), entry.name);
+                if (role != PARTITION_ROLE_MAX && role != PARTITION_ESP)
+                        return true;
+        }
+        return false;
+}
+
+/* 0 when there is no table for sectors of this size, or one without any partition of a host. */
+static int refuse_table(int fd, unsigned sector_size_bytes, const char *path, Error *error)
+{
         _cleanup_(gpt_freep) Gpt *gpt = NULL;
         Error problem = { 0 };
-        int r;
+        int r = gpt_read(fd, sector_size_bytes, &gpt, &problem);
 
-        if (fd < 0)
-                return error_set(error, ERROR_IO, errno, "cannot open %s: %s", path, strerror(errno));
-        r = gpt_read(fd, 0, &gpt, &problem);
-        if (r < 0 && r != -ENODATA)
+        if (r == -ENODATA)
+                return 0;
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r >= 0)
+                r = gpt_check(gpt, &problem);
+        if (r < 0)
                 return error_set(error, ERROR_REFUSED, -r,
                                 "it cannot be told whether %s holds a host (%s); " ALLOW, path,
                                 problem.message);
-        *ret = r >= 0;
-        return 0;
+        if (!has_host_partition(gpt))
+                return 0;
+        if (!gpt_report_is_good(&gpt->report))
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "%s holds a host whose partition table is damaged, or what an install that "
+                                "was cut off left; \"bascule-disk repair\" mends a table; " ALLOW,
+                                path);
+        return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
+                        "%s is the disk of a host already; switch the machine off, remove the medium and "
+                        "start it again, or " ALLOW,
+                        path);
 }
 
 int install_refuse_host(const InstallTarget *target, Error *error)
 {
-        _cleanup_(disk_freep) Disk *disk = NULL;
-        Error problem = { 0 };
-        bool is_table = false;
-        int r = has_table(target->path, &is_table, error);
+        static const unsigned sector_sizes[] = { 512, 4096 };
+        _cleanup_fd_ int fd = open(target->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        int r = 0;
 
-        if (r < 0 || !is_table)
-                return r;
-        r = disk_open(target->path, &disk, &problem);
-        if (r < 0 && problem.code == ERROR_CORRUPT)
-                return 0; /* a table, and not ours */
-        if (r < 0)
-                return error_set(error, problem.code, -r, "%s", problem.message);
-        if (!gpt_report_is_good(&disk->table))
-                return error_set(error, ERROR_REFUSED, EPERM,
-                                "%s holds a host whose partition table is damaged, or what an install that "
-                                "was cut off left; \"bascule-disk repair\" mends a table; " ALLOW,
+        if (fd < 0)
+                return error_set(
+                                error, ERROR_IO, errno, "cannot open %s: %s", target->path, strerror(errno));
+        if (!install_target_is(target, fd))
+                return error_set(error, ERROR_REFUSED, ESTALE,
+                                "%s is another disk than the one that was looked at; nothing was written",
                                 target->path);
-        return error_set(error, ERROR_NOTHING_TO_DO, EALREADY,
-                        "%s is the disk of a host already; switch the machine off, remove the medium and "
-                        "start it again, or " ALLOW,
-                        target->path);
+        /* An adapter can show a disk with other sectors than those it was laid out for. */
+        for (size_t i = 0; r >= 0 && i < ELEMENTS(sector_sizes); i++)
+                r = refuse_table(fd, sector_sizes[i], target->path, error);
+        return r;
 }
 
 int install_refuse_copy(const Gpt *image, int target_fd, const char *path, Error *error)

@@ -5,10 +5,12 @@
 
 #include "install.h"
 
-/* For an install that nobody watches: refuses a disk that is laid out as a host's, whatever release is in
- * its slots, and one of which that cannot be told. ERROR_NOTHING_TO_DO for a host's disk, since a machine
- * that keeps starting from the medium comes here again and again; ERROR_REFUSED for one whose table is
- * damaged, be it by an install that was cut off; ERROR_IO and ERROR_REFUSED for what cannot be read. */
+/* For an install that nobody watches: refuses a disk with any partition that only a host has
+ * (partition-role.h; an ESP is not one), whatever release is in its slots, for sectors of 512 or of 4096
+ * bytes, and one of which that cannot be told. ERROR_NOTHING_TO_DO for a host's disk, since a machine that
+ * keeps starting from the medium comes here again and again; ERROR_REFUSED for one whose table is damaged or
+ * breaks a rule, be it by an install that was cut off, and for another disk than the one that was looked at;
+ * ERROR_IO. */
 int install_refuse_host(const InstallTarget *target, Error *error);
 
 /* Refuses a target that is what the image is, when that is a medium: its second name, or its copy.

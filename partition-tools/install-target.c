@@ -51,21 +51,34 @@ static int describe_partition(
         return describe(target, what, size, probe_content(fd, offset, size, &content) < 0 ? "" : content);
 }
 
+/* The table for the disk's own sectors (0), or the one that another adapter left. */
+static bool find_table(int fd, Gpt **ret)
+{
+        static const unsigned sector_sizes[] = { 0, 512, 4096 };
+
+        for (size_t i = 0; i < ELEMENTS(sector_sizes); i++) {
+                _cleanup_(gpt_freep) Gpt *gpt = NULL;
+
+                if (gpt_read(fd, sector_sizes[i], &gpt, NULL) >= 0 && gpt_check(gpt, NULL) >= 0) {
+                        *ret = TAKE_PTR(gpt);
+                        return true;
+                }
+        }
+        return false;
+}
+
 /* Everything that a person would miss: partitions, or whatever lies on the disk without any. */
 static int describe_contents(InstallTarget *target, int fd)
 {
         _cleanup_(gpt_freep) Gpt *gpt = NULL;
         _cleanup_free_ char *content = NULL;
         GptEntry entry;
-        int r;
+        int r = 0;
 
-        if (gpt_read(fd, 0, &gpt, NULL) >= 0 && gpt_check(gpt, NULL) >= 0) {
-                for (uint32_t i = 0; i < gpt->entry_count; i++) {
+        if (find_table(fd, &gpt)) {
+                for (uint32_t i = 0; r >= 0 && i < gpt->entry_count; i++)
                         r = gpt_get(gpt, i, &entry) ? describe_partition(target, fd, gpt, i, &entry) : 0;
-                        if (r < 0)
-                                return r;
-                }
-                return 0;
+                return r;
         }
         if (probe_content(fd, 0, target->size_bytes, &content) < 0 || !*content)
                 return 0;

@@ -302,7 +302,7 @@ add_partitions() {
 may_resize() { # CAP_SYS_RESOURCE
         (((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24) & 1))
 }
-block_tests=16
+block_tests=17
 if [ "$(id -u)" != 0 ] || ! attach image; then
         skip $block_tests "needs root and loop devices"
 elif ! add_partitions "$loop"; then
@@ -350,6 +350,14 @@ else
         truncate -s 300M target4k
         attach target4k --sector-size 4096
         is_status 12 "install refuses a disk with other sectors" install --yes --disk-size=300M original "$loop"
+        detach "$loop"
+        # As an adapter shows it that makes sectors of its own.
+        cp --sparse=always original host512
+        attach host512 --sector-size 4096
+        exec 7<>"$loop"
+        printf '[Install]\nDisk=/dev/fd/7\nErase=yes\n' >answers
+        is_status 4 "a host's disk is one also behind other sectors" installer --answers answers medium
+        exec 7>&-
         detach "$loop"
 fi
 echo "1..$number"

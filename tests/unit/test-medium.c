@@ -205,9 +205,67 @@ TEST(a_copy_of_the_medium_is_no_target)
 }
 
 /* What an unattended start from a forgotten medium meets. */
+enum {
+        INSTALLED,
+        UPDATED,
+        EMPTY_SLOTS,
+        LARGE_SECTORS,
+        RENAMED,
+        TWICE,
+        BACKUP_ONLY,
+        NO_MBR,
+        LOST,
+        OVERLAP,
+        BOTH_SIZES,
+        FOREIGN,
+        BLANK,
+        WAYS
+};
+
+static int patch_entries(int disk, unsigned way)
+{
+        static const uint8_t unused[(PARTITION_ROLE_MAX - 1) * GPT_ENTRY_SIZE];
+        static const uint8_t inside_esp[8] = { 0, 9 };
+
+        switch (way) {
+        case RENAMED:
+                return image_patch(disk, 512, true, GPT_ENTRY_SIZE + GPT_ENTRY_NAME_AT, "X", 1);
+        case TWICE: /* root-b becomes root-a */
+                return image_patch(disk, 512, true, 3 * GPT_ENTRY_SIZE + GPT_ENTRY_NAME_AT + 10, "a", 1);
+        case OVERLAP:
+                return image_patch(disk, 512, true, GPT_ENTRY_SIZE + GPT_ENTRY_FIRST_AT, inside_esp,
+                                sizeof(inside_esp));
+        case FOREIGN: /* an ESP, with the very label, and nothing else */
+                return image_patch(disk, 512, true, GPT_ENTRY_SIZE, unused, sizeof(unused));
+        default:
+                return 0;
+        }
+}
+
+static int met_disk(unsigned way)
+{
+        VeritySuperblock superblock = { .uuid = { (uint8_t)way }, .data_blocks = 8, .salt_size = 1 };
+        bool is_large = way == LARGE_SECTORS || way == BOTH_SIZES;
+        _cleanup_fd_ int disk = way == BLANK ? target_new(26 * MIB) : image_new(is_large ? 4096 : 512);
+        int r = disk < 0 ? -EIO : patch_entries(disk, way);
+
+        if (r >= 0 && way != EMPTY_SLOTS && way != BLANK)
+                r = verity_superblock_write(disk, 11 * MIB, &superblock);
+        if (r >= 0 && way == UPDATED)
+                r = verity_superblock_write(disk, 20 * MIB, &superblock);
+        if (way == BACKUP_ONLY || way == LOST)
+                image_damage(disk, 512 + GPT_HEADER_CRC_AT);
+        if (way == LOST)
+                image_damage(disk, 26 * MIB - 512 + GPT_HEADER_CRC_AT);
+        if (way == NO_MBR)
+                fill(disk, 0, 512, 0);
+        if (r >= 0 && way == BOTH_SIZES)
+                r = pwrite_full(disk, GPT_MAGIC, GPT_MAGIC_SIZE, 512);
+        return r < 0 ? r : TAKE_FD(disk);
+}
+
 TEST(the_disk_of_a_host_is_left_alone_whatever_it_holds)
 {
-        enum { INSTALLED, UPDATED, EMPTY_SLOTS, BACKUP_ONLY, NO_MBR, LOST, FOREIGN, BLANK, WAYS };
         static const struct {
                 const char *name;
                 ErrorCode code;
@@ -215,32 +273,25 @@ TEST(the_disk_of_a_host_is_left_alone_whatever_it_holds)
                 [INSTALLED] = { "installed", ERROR_NOTHING_TO_DO },
                 [UPDATED] = { "updated", ERROR_NOTHING_TO_DO },
                 [EMPTY_SLOTS] = { "empty slots", ERROR_NOTHING_TO_DO },
+                [LARGE_SECTORS] = { "with large sectors", ERROR_NOTHING_TO_DO },
+                [RENAMED] = { "with a label of its own", ERROR_NOTHING_TO_DO },
+                [TWICE] = { "with a role there twice", ERROR_NOTHING_TO_DO },
                 [BACKUP_ONLY] = { "cut off before the primary table", ERROR_REFUSED },
                 [NO_MBR] = { "without protective MBR", ERROR_REFUSED },
                 [LOST] = { "both tables damaged", ERROR_REFUSED },
+                [OVERLAP] = { "with partitions that overlap", ERROR_REFUSED },
+                [BOTH_SIZES] = { "under a damaged table for other sectors", ERROR_REFUSED },
                 [FOREIGN] = { "a table that is not ours", 0 },
                 [BLANK] = { "blank", 0 },
         };
 
         for (unsigned way = 0; way < WAYS; way++) {
-                VeritySuperblock superblock = { .uuid = { (uint8_t)way }, .data_blocks = 8, .salt_size = 1 };
                 _cleanup_(install_target_freep) InstallTarget *look = NULL;
-                _cleanup_fd_ int disk = way == BLANK ? target_new(26 * MIB) : image_new(512);
+                _cleanup_fd_ int disk = met_disk(way);
                 char path[64];
                 Error error = { 0 };
 
-                if (way != EMPTY_SLOTS && way != BLANK)
-                        CHECK_OK(verity_superblock_write(disk, 11 * MIB, &superblock));
-                if (way == UPDATED)
-                        CHECK_OK(verity_superblock_write(disk, 20 * MIB, &superblock));
-                if (way == BACKUP_ONLY || way == LOST)
-                        image_damage(disk, 512 + GPT_HEADER_CRC_AT);
-                if (way == LOST)
-                        image_damage(disk, 26 * MIB - 512 + GPT_HEADER_CRC_AT);
-                if (way == NO_MBR)
-                        fill(disk, 0, 512, 0);
-                if (way == FOREIGN)
-                        CHECK_OK(image_patch(disk, 512, true, 56, "X", 1));
+                CHECK_OK(disk);
                 CHECK_OK(install_target_look(image_path(disk, path), &look, NULL));
                 (void)install_refuse_host(look, &error);
                 if (error.code != ways[way].code)
@@ -248,6 +299,20 @@ TEST(the_disk_of_a_host_is_left_alone_whatever_it_holds)
                 if (ways[way].code && !strstr(error.message, "Reinstall=yes"))
                         TEST_FAIL("%s: %s", ways[way].name, error.message);
         }
+}
+
+TEST(what_came_in_the_place_of_a_blank_disk_is_not_overwritten)
+{
+        _cleanup_(install_target_freep) InstallTarget *look = NULL;
+        _cleanup_fd_ int blank = met_disk(BLANK), other = met_disk(BLANK);
+        char path[64];
+        Error error = { 0 };
+
+        CHECK_OK(install_target_look(image_path(blank, path), &look, NULL));
+        CHECK_OK(install_refuse_host(look, NULL));
+        CHECK(dup2(other, blank) >= 0);
+        CHECK_EQ(install_refuse_host(look, &error), -ESTALE);
+        CHECK_EQ(error.code, ERROR_REFUSED);
 }
 
 TEST_MAIN
