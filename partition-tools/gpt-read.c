@@ -163,28 +163,31 @@ static void look_at_mbr(const Reader *reader, GptReport *report)
 }
 
 /* The backup belongs to the last sector. A disk that has grown still has it where the primary says: worth
- * telling from one that is gone, since nothing is lost then. */
+ * telling from one that is gone, since nothing is lost then, and from one that an older table left behind.
+ */
 static GptReport make_report(const Reader *reader, const Copy *primary, const Copy *backup)
 {
         GptReport report = {
                 .primary = copy_state(primary),
                 .backup = copy_state(backup),
         };
+        _cleanup_(copy_done) Copy former = { 0 };
 
         look_at_mbr(reader, &report);
         if (primary->result < 0)
                 return report;
-        if (backup->result >= 0) {
-                if (!copies_agree(primary, backup))
-                        report.backup = GPT_COPY_ASTRAY;
+        if (backup->result >= 0 && copies_agree(primary, backup)) {
+                report.backup_agrees = true;
                 return report;
         }
-        if (primary->header.alternate_lba != reader->sectors - 1) {
-                _cleanup_(copy_done) Copy former = { 0 };
-
-                copy_read(reader, primary->header.alternate_lba, &former);
-                if (former.result >= 0)
-                        report.backup = GPT_COPY_ASTRAY;
+        if (backup->result >= 0)
+                report.backup = GPT_COPY_ASTRAY;
+        if (primary->header.alternate_lba == reader->sectors - 1)
+                return report;
+        copy_read(reader, primary->header.alternate_lba, &former);
+        if (former.result >= 0) {
+                report.backup = GPT_COPY_ASTRAY;
+                report.backup_agrees = copies_agree(primary, &former);
         }
         return report;
 }

@@ -32,6 +32,8 @@ typedef struct GptReport {
         GptCopyState primary, backup;
         bool has_protective_mbr;
         bool has_right_mbr_size; /* it covers the disk as it is now */
+        bool backup_agrees; /* the primary is whole, and so is its twin where it says that it lies, be it at
+                               the end of the disk or not */
 } GptReport;
 
 /* Nothing to repair. */

@@ -37,12 +37,12 @@ static void install_done(Install *install)
         (void)gpt_free(install->gpt);
 }
 
-/* A device that is larger than the image that was written to it has no table at its end. */
+/* A device that is larger than the image that was written to it has the backup where the primary says, and
+ * not at its end. What is there may be that of an older image, over which this one was written by half. */
 static bool is_whole(const Disk *disk)
 {
-        return disk->table.primary == GPT_COPY_GOOD &&
-               (disk->table.backup == GPT_COPY_GOOD ||
-                               (disk->is_block_device && disk->table.backup == GPT_COPY_ASTRAY));
+        return disk->table.primary == GPT_COPY_GOOD && disk->table.backup_agrees &&
+               (disk->table.backup == GPT_COPY_GOOD || disk->is_block_device);
 }
 
 static int open_image(const char *path, Install *install, Error *error)

@@ -302,7 +302,7 @@ add_partitions() {
 may_resize() { # CAP_SYS_RESOURCE
         (((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24) & 1))
 }
-block_tests=17
+block_tests=19
 if [ "$(id -u)" != 0 ] || ! attach image; then
         skip $block_tests "needs root and loop devices"
 elif ! add_partitions "$loop"; then
@@ -350,6 +350,17 @@ else
         truncate -s 300M target4k
         attach target4k --sector-size 4096
         is_status 12 "install refuses a disk with other sectors" install --yes --disk-size=300M original "$loop"
+        detach "$loop"
+        # A stick that is larger than what is on it, and one on which the last writing was broken off.
+        cp --sparse=always medium stick && truncate -s 300M stick
+        attach stick
+        is_status 0 "install from a device that is larger than the installer" install --yes --disk-size=300M "$loop" target
+        detach "$loop"
+        cp --sparse=always medium broken-off && truncate -s 300M broken-off
+        sfdisk -q --disk-id medium 11111111-2222-3333-4444-555555555555
+        dd status=none conv=notrunc bs=1M count=100 if=medium of=broken-off
+        attach broken-off
+        is_status 10 "install refuses an installer that is half an older one" install --yes --disk-size=300M "$loop" target
         detach "$loop"
         # As an adapter shows it that makes sectors of its own.
         cp --sparse=always original host512

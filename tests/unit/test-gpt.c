@@ -153,10 +153,12 @@ TEST(disk_that_has_grown_has_its_backup_astray)
         CHECK_EQ(gpt->report.backup, GPT_COPY_ASTRAY);
         CHECK(gpt->report.has_protective_mbr);
         CHECK(!gpt->report.has_right_mbr_size);
+        CHECK(gpt->report.backup_agrees);
         CHECK_OK(gpt_write(fd, gpt, NULL));
         gpt = gpt_free(gpt);
         CHECK_OK(gpt_read(fd, 0, &gpt, NULL));
         CHECK(gpt_report_is_good(&gpt->report));
+        CHECK(gpt->report.backup_agrees);
 }
 
 TEST(disk_that_shrank_below_its_partitions_cannot_be_written)
@@ -187,7 +189,14 @@ TEST(copies_that_differ_are_told)
         CHECK_OK(pwrite_full(fd, sector, sizeof(sector), size - 512));
         CHECK_OK(gpt_read(fd, 0, &gpt, NULL));
         CHECK_EQ(gpt->report.backup, GPT_COPY_ASTRAY);
+        CHECK(!gpt->report.backup_agrees);
         CHECK_EQ(gpt->disk_uuid[0], 0xd0);
+        /* The same on a larger disk, where the backup of an older image lies where this one says. */
+        CHECK_OK(ftruncate(fd, (off_t)(size + 10 * MIB)));
+        gpt = gpt_free(gpt);
+        CHECK_OK(gpt_read(fd, 0, &gpt, NULL));
+        CHECK_EQ(gpt->report.backup, GPT_COPY_ASTRAY);
+        CHECK(!gpt->report.backup_agrees);
 }
 
 TEST(names_of_any_kind_become_text)
