@@ -167,6 +167,9 @@ int image_compare(const ImageCopy *copy, Error *error)
         if (fd < 0)
                 return error_set(error, ERROR_IO, errno, "cannot open %s to read it back: %s", copy->to_path,
                                 strerror(errno));
+        /* Of the image too: what is compared must not be what memory made of it while it was copied. */
+        (void)posix_fadvise(copy->from_fd, (off_t)copy->from_bytes,
+                        (off_t)(copy->end_bytes - copy->first_bytes), POSIX_FADV_DONTNEED);
         progress_begin(copy->progress, "read back", copy->end_bytes - copy->first_bytes);
         for (uint64_t at = copy->first_bytes; at < copy->end_bytes;) {
                 size_t part = MIN_OF(copy->end_bytes - at, CHUNK_SIZE);

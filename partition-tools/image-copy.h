@@ -19,5 +19,6 @@ typedef struct ImageCopy {
 /* Copies and flushes. *ret_written_bytes counts data without holes and zeros. ERROR_IO. */
 int image_copy(const ImageCopy *copy, uint64_t *ret_written_bytes, Error *error);
 
-/* Compares the whole range. ERROR_CORRUPT names the first byte that differs. */
+/* Compares the whole range with the image, which is read anew where the kernel lets go of what it has in
+ * memory. ERROR_CORRUPT names the first byte that differs. */
 int image_compare(const ImageCopy *copy, Error *error);
