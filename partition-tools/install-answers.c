@@ -58,6 +58,19 @@ static int take_end(const char *word, InstallEnd *ret, Error *error)
                         word);
 }
 
+/* Written in full: no step that leads nowhere, or back. */
+static bool is_plain_path(const char *path)
+{
+        while (*path == '/') {
+                size_t size = strcspn(++path, "/");
+
+                if (size == 0 || (size <= 2 && strncmp(path, "..", size) == 0))
+                        return false;
+                path += size;
+        }
+        return true;
+}
+
 /* What the kernel calls a disk goes by the order in which disks were found. */
 static bool is_passing_name(const char *path)
 {
@@ -82,6 +95,11 @@ static int check(const Draft *draft, Error *error)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "Disk=: \"%.100s\" is neither a path that begins with /dev/ nor \"" ONLY
                                 "\"",
+                                draft->disk);
+        if (has_disk && strcmp(draft->disk, ONLY) != 0 && !is_plain_path(draft->disk))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "Disk=: write \"%.100s\" without \"//\", \".\", \"..\" and a \"/\" at its "
+                                "end",
                                 draft->disk);
         if (!draft->may_erase)
                 return error_set(error, ERROR_CONFIG, EINVAL,

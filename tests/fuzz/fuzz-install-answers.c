@@ -16,6 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(*answers->disk || *answers->serial || answers->is_only);
         MUST(!*answers->disk || strncmp(answers->disk, "/dev/", 5) == 0);
         MUST(!*answers->disk || *answers->serial || strchr(answers->disk + 5, '/'));
+        /* Else a name that passes would hide behind a step back. */
+        MUST(!strstr(answers->disk, "//") && !strstr(answers->disk, "/./") &&
+                        !strstr(answers->disk, "/../"));
         for (size_t count = 0; count <= ELEMENTS(serials); count++)
                 if (install_answers_choose(answers, serials, count, &index, NULL) >= 0)
                         MUST(index < count &&

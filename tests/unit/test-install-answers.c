@@ -10,13 +10,15 @@ static int parse(const char *text, InstallAnswers **ret, Error *error)
 TEST(answers_are_understood)
 {
         _cleanup_(install_answers_freep) InstallAnswers *path = NULL, *serial = NULL, *only = NULL,
-                                                        *both = NULL;
+                                                        *both = NULL, *dots = NULL;
 
         CHECK_OK(parse("[Install]\nDisk=/dev/disk/by-id/x\nErase=yes\n", &path, NULL));
         CHECK_STR(path->disk, "/dev/disk/by-id/x");
         CHECK_STR(path->serial, "");
         CHECK(!path->is_only && !path->may_reinstall);
         CHECK_STR(install_end_name(path->end), "poweroff");
+        CHECK_OK(parse("[Install]\nDisk=/dev/disk/by-id/.x..y.\nErase=yes\n", &dots, NULL));
+        CHECK_STR(dots->disk, "/dev/disk/by-id/.x..y.");
         CHECK_OK(parse("[Install]\nSerial=S 1\nErase=yes\nReinstall=yes\nThen=reboot\n", &serial, NULL));
         CHECK_STR(serial->disk, "");
         CHECK_OK(parse("[Install]\nDisk=/dev/sda\nSerial=S\nErase=yes\n", &both, NULL));
@@ -40,6 +42,15 @@ TEST(what_is_not_clearly_asked_for_is_refused)
                 { "[Install]\nDisk=only\nDisk=only\nErase=yes\n", "Disk= is there twice" },
                 { "[Install]\nDisk=/dev/sda\nErase=yes\n", "another disk at the next start" },
                 { "[Install]\nDisk=/dev/block/8:0\nErase=yes\n", "another disk at the next start" },
+                { "[Install]\nDisk=/dev/disk/by-diskseq/1\nErase=yes\n", "another disk at the next start" },
+                { "[Install]\nDisk=/dev//sda\nErase=yes\n", "write \"/dev//sda\" without" },
+                { "[Install]\nDisk=/dev/./sda\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev/disk/../sda\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev//block/8:0\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev/disk/by-id/..\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev/sda/.\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev/sda/\nErase=yes\n", "without" },
+                { "[Install]\nDisk=/dev/\nErase=yes\n", "without" },
                 { "[Install]\nDisk=/dev/sda\n", "Erase=yes" },
                 { "[Install]\nDisk=/dev/sda\nErase=no\n", "Erase=yes" },
                 { "[Install]\nDisk=/dev/sda\nErase=perhaps\n", "Erase" },
