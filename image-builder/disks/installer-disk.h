@@ -8,7 +8,9 @@
 
 #include "raw-disk.h"
 
-#define INSTALLER_COMMAND_LINE "bascule.var=volatile systemd.unit=bascule-installer.target"
+/* What the release mounts, swaps to and unlocks is a host's: a disk that this machine does not have would
+ * keep it from starting, and one that it has would be in use. */
+#define INSTALLER_COMMAND_LINE "bascule.var=volatile systemd.unit=bascule-installer.target fstab=no luks=no"
 #define INSTALLER_ENTRY "bascule-installer.efi"
 
 typedef struct InstallerParts {
