@@ -110,13 +110,33 @@ static int count_progress(void *data, uint64_t done_bytes)
         return 0;
 }
 
+/* What the slot's superblock and tree say of each other and of the room that they have; *ret_data_size is
+ * that of the image. */
+static int read_slot(int fd, uint64_t data_at, uint64_t data_size, uint64_t hash_at, uint64_t hash_size,
+                uint8_t ret_root_hash[static SHA256_SIZE], uint64_t *ret_data_size)
+{
+        VeritySuperblock superblock = { 0 };
+        uint64_t size;
+        int r = verity_superblock_read(fd, hash_at, &superblock);
+
+        size = superblock.data_blocks * VERITY_BLOCK_SIZE;
+        if (r >= 0 && (size > data_size || verity_hash_area_size(size) > hash_size))
+                r = -EBADMSG;
+        if (r >= 0)
+                r = verity_stored_root_hash(fd, data_at, fd, hash_at, ret_root_hash);
+        if (r >= 0 && memcmp(ret_root_hash, superblock.uuid, UUID_SIZE) != 0)
+                r = -EBADMSG;
+        if (r >= 0)
+                *ret_data_size = size;
+        return r;
+}
+
 /* *ret_is_there: the slot holds something, which is what its superblock says. */
 static int verify_slot(
                 const Gpt *gpt, int fd, SlotName slot, Progress *progress, bool *ret_is_there, Error *error)
 {
-        uint64_t data_at = 0, data_size = 0, hash_at = 0, hash_size = 0, size;
+        uint64_t data_at = 0, data_size = 0, hash_at = 0, hash_size = 0, size = 0;
         uint8_t root_hash[SHA256_SIZE];
-        VeritySuperblock superblock = { 0 };
         char step[32];
         int r;
 
@@ -124,24 +144,34 @@ static int verify_slot(
         if (!find_role(gpt, slot_data_role(slot), &data_at, &data_size) ||
                         !find_role(gpt, slot_hash_role(slot), &hash_at, &hash_size))
                 return 0;
-        r = verity_superblock_read(fd, hash_at, &superblock);
+        r = read_slot(fd, data_at, data_size, hash_at, hash_size, root_hash, &size);
         if (r == -ENODATA)
                 return 0;
-        size = superblock.data_blocks * VERITY_BLOCK_SIZE;
-        if (r >= 0 && (size > data_size || verity_hash_area_size(size) > hash_size))
-                r = -EBADMSG;
-        if (r >= 0)
-                r = verity_stored_root_hash(fd, data_at, fd, hash_at, root_hash);
-        if (r >= 0 && memcmp(root_hash, superblock.uuid, UUID_SIZE) != 0)
-                r = -EBADMSG;
-        if (r < 0)
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r == -EBADMSG)
                 return error_set(error, ERROR_CORRUPT, EBADMSG, "its hash tree makes no sense");
+        if (r < 0)
+                return error_set(error, ERROR_IO, -r, "cannot read it back: %s", strerror(-r));
         (void)snprintf(step, sizeof(step), "slot %s", slot_name(slot));
         progress_begin(progress, step, size);
         r = verity_verify(fd, data_at, fd, hash_at, root_hash, count_progress, progress, error);
         progress_end(progress, r < 0 ? "bad" : "good");
         *ret_is_there = r >= 0;
         return r;
+}
+
+/* What the medium gave is what was compared: a slot that is damaged came so. What cannot be read is the
+ * disk. */
+static int explain(SlotName slot, int r, Error *error)
+{
+        if (r == -EBADMSG)
+                return error_prefix(error, r,
+                                "the image's slot %s is damaged, and the disk was left without a partition "
+                                "table; write the medium anew",
+                                slot_name(slot));
+        return error_prefix(
+                        error, r, "the disk was left without a partition table; slot %s", slot_name(slot));
 }
 
 int install_verify(const Gpt *gpt, int target_fd, Progress *progress, Error *error)
@@ -153,10 +183,7 @@ int install_verify(const Gpt *gpt, int target_fd, Progress *progress, Error *err
                 int r = verify_slot(gpt, target_fd, (SlotName)slot, progress, &is_there, error);
 
                 if (r < 0)
-                        return error_prefix(error, r,
-                                        "the image's slot %s is damaged, and the disk was left without a "
-                                        "partition table; write the medium anew",
-                                        slot_name((SlotName)slot));
+                        return explain((SlotName)slot, r, error);
                 is_any = is_any || is_there;
         }
         if (!is_any)

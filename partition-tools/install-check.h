@@ -19,5 +19,5 @@ int install_refuse_copy(const Gpt *image, int target_fd, const char *path, Error
 
 /* Checks what was copied, before it has a table: every slot that holds something has the data that its hash
  * tree stands for, and there is one. A medium that reads badly is found by this. `gpt` is the table that the
- * target will have. ERROR_CORRUPT. */
+ * target will have. ERROR_CORRUPT for the medium, ERROR_IO when the target cannot be read. */
 int install_verify(const Gpt *gpt, int target_fd, Progress *progress, Error *error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "disk-image.h"
-#include "install.h"
+#include "install-check.h"
 #include "printable.h"
 #include "strv.h"
 #include "test.h"
@@ -132,6 +132,26 @@ TEST(a_release_that_reads_badly_is_no_disk)
                 CHECK_EQ(error.code, ERROR_CORRUPT);
                 CHECK(strstr(error.message, "write the medium anew"));
                 CHECK_EQ(gpt_read(target, 0, &gpt, NULL), -ENODATA);
+        }
+}
+
+TEST(a_disk_that_cannot_be_read_is_told_from_a_medium_that_is_damaged)
+{
+        /* The disk ends in the superblock, and before the tree. */
+        static const uint64_t readable_bytes[] = { 11 * MIB + 100, 11 * MIB + 4096 };
+
+        for (size_t i = 0; i < ELEMENTS(readable_bytes); i++) {
+                _cleanup_fd_ int image = image_new(512);
+                _cleanup_(gpt_freep) Gpt *gpt = NULL;
+                Error error = { 0 };
+
+                CHECK_OK(image_seal(image));
+                CHECK_OK(gpt_read(image, 512, &gpt, NULL));
+                CHECK_OK(install_verify(gpt, image, NULL, NULL));
+                CHECK_OK(ftruncate(image, (off_t)readable_bytes[i]));
+                CHECK_EQ(install_verify(gpt, image, NULL, &error), -EIO);
+                CHECK_EQ(error.code, ERROR_IO);
+                CHECK(!strstr(error.message, "medium"));
         }
 }
 
