@@ -106,20 +106,38 @@ static int read_answers(const Installer *installer, const char *file, InstallAns
 
 /* ---- what both do ---- */
 
+static void wait_second(void *data)
+{
+        const struct timespec second = { .tv_sec = 1 };
+
+        (void)data;
+        (void)nanosleep(&second, NULL);
+}
+
+/* Keys, and a terminal that goes away. Half a disk is none, and an installer that a key ended leaves a
+ * machine on which nothing can be done. */
+static const int ending_signals[] = { SIGINT, SIGQUIT, SIGHUP };
+
+/* former: what they did; or NULL, for good. */
+static void ignore_signals(struct sigaction *former)
+{
+        const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+        for (size_t i = 0; i < ELEMENTS(ending_signals); i++)
+                (void)sigaction(ending_signals[i], &ignore, former ? &former[i] : NULL);
+}
+
 static int install_onto(const Installer *installer, const InstallTarget *target, Error *error)
 {
         _cleanup_(progress_freep) Progress *progress = progress_new();
-        const struct sigaction ignore = { .sa_handler = SIG_IGN };
-        struct sigaction interrupt, quit;
+        struct sigaction former[ELEMENTS(ending_signals)];
         InstallResult result;
         int r;
 
-        /* Half a disk is none: a key that was hit by mistake must not make one. */
-        (void)sigaction(SIGINT, &ignore, &interrupt);
-        (void)sigaction(SIGQUIT, &ignore, &quit);
+        ignore_signals(former);
         r = install_image(installer->medium, target, progress, &result, error);
-        (void)sigaction(SIGINT, &interrupt, NULL);
-        (void)sigaction(SIGQUIT, &quit, NULL);
+        for (size_t i = 0; i < ELEMENTS(ending_signals); i++)
+                (void)sigaction(ending_signals[i], &former[i], NULL);
         if (r >= 0)
                 console_print_result(target, &result, false);
         return r;
@@ -139,14 +157,6 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
 }
 
 /* ---- as it was told ---- */
-
-static void wait_second(void *data)
-{
-        const struct timespec second = { .tv_sec = 1 };
-
-        (void)data;
-        (void)nanosleep(&second, NULL);
-}
 
 /* Some are seconds behind the first: a second one must not be overlooked because it is slow. */
 static const BlockWait late_disks = { .quiet_steps = 5, .max_steps = 60, .step = wait_second };
@@ -209,13 +219,17 @@ static int obey(const Installer *installer, const InstallAnswers *answers, Error
 
 /* ---- as a person says ---- */
 
-/* Ctrl-D is no answer; a terminal that is gone gives no other. */
-static bool ask_again(const char *question, char ret[static CONSOLE_ANSWER_MAX])
+/* Ctrl-D is no answer. Who started the program from a shell may mean to leave it; the machine that was
+ * started for it has nothing else to do, as long as there is a terminal. */
+static bool ask_again(const Installer *installer, const char *question, char ret[static CONSOLE_ANSWER_MAX])
 {
-        for (unsigned i = 0; i < ASK_MAX; i++)
-                if (console_ask(question, ret))
-                        return true;
-        return false;
+        for (unsigned i = 1; !console_ask(question, ret); i++) {
+                if (isatty(STDIN_FILENO) != 1 || (!installer->is_running && i >= ASK_MAX))
+                        return false;
+                if (i >= ASK_MAX)
+                        wait_second(NULL);
+        }
+        return true;
 }
 
 static void print_disks(const InstallDisks *disks)
@@ -272,9 +286,9 @@ static int end_typed(const Installer *installer, Error *error)
         if (!installer->is_running)
                 return 0;
         console_forget_typed();
-        if (!ask_again("\nPress Enter to start the machine again, or type \"off\" to switch it off; remove "
-                       "the "
-                       "medium when the screen goes dark: ",
+        if (!ask_again(installer,
+                            "\nPress Enter to start the machine again, or type \"off\" to switch it off; "
+                            "remove the medium when the screen goes dark: ",
                             answer))
                 return 0;
         return end_machine(installer, strcmp(answer, "off") == 0 ? INSTALL_END_POWEROFF : INSTALL_END_REBOOT,
@@ -297,10 +311,14 @@ static int converse(const Installer *installer, Error *error)
                 if (r < 0)
                         return r;
                 print_disks(&disks);
-                if (!ask_again("\nNumber of the disk to install onto (Enter: look again, off: switch "
-                               "off): ",
+                if (!ask_again(installer,
+                                    "\nNumber of the disk to install onto (Enter: look again, off: switch "
+                                    "off): ",
                                     answer))
-                        return error_set(error, ERROR_CANCELLED, ECANCELED, "nothing was chosen");
+                        return error_set(error, ERROR_CANCELLED, ECANCELED, "nothing was chosen%s",
+                                        installer->is_running ? ", and the terminal is gone; start the "
+                                                                "machine again"
+                                                              : "");
                 if (strcmp(answer, "off") == 0)
                         return end_machine(installer, INSTALL_END_POWEROFF, error);
                 if (!*answer)
@@ -317,6 +335,8 @@ static int run(const char *medium, const char *file, Error *error)
         Installer installer = { 0 };
         int r = open_medium(medium, &installer, error);
 
+        if (r >= 0 && installer.is_running)
+                ignore_signals(NULL);
         if (r >= 0)
                 r = read_answers(&installer, file, &answers, error);
         if (r >= 0)
