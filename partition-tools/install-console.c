@@ -3,10 +3,13 @@
 
 #include "file.h"
 #include "json.h"
+#include "printable.h"
 #include "strv.h"
 
 #include <string.h>
 #include <termios.h>
+
+#define WORD_MAX 64 /* bytes */
 
 static const char *base_name(const char *path)
 {
@@ -15,14 +18,22 @@ static const char *base_name(const char *path)
         return slash && slash[1] ? slash + 1 : path;
 }
 
+/* As much as leaves room on the screen for what else there is to read. */
+static void print_word(const char *before, const char *word)
+{
+        if (*word)
+                (void)fprintf(stderr, "%s%.*s", before, (int)printable_length(word, WORD_MAX), word);
+}
+
 void console_print_target(const InstallTarget *target)
 {
         char size[SIZE_TEXT_MAX];
 
-        (void)fprintf(stderr, "%s: %s (%ju bytes)%s%s%s%s\n", target->path,
-                        size_format(target->size_bytes, size), (uintmax_t)target->size_bytes,
-                        *target->model ? ", " : "", target->model, *target->serial ? ", serial " : "",
-                        target->serial);
+        (void)fprintf(stderr, "%s: %s (%ju bytes)", target->path, size_format(target->size_bytes, size),
+                        (uintmax_t)target->size_bytes);
+        print_word(", ", target->model);
+        print_word(", serial ", target->serial);
+        (void)fputc('\n', stderr);
         if (strv_length(target->contents) == 0)
                 (void)fprintf(stderr, "  holds nothing that is known\n");
         for (char **sentence = target->contents; sentence && *sentence; sentence++)

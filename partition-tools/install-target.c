@@ -51,6 +51,23 @@ static int describe_partition(
         return describe(target, what, size, probe_content(fd, offset, size, &content) < 0 ? "" : content);
 }
 
+/* A screen full of them hides the question that comes after. */
+static int describe_partitions(InstallTarget *target, int fd, const Gpt *gpt)
+{
+        _cleanup_free_ char *rest = NULL;
+        unsigned count = 0;
+        GptEntry entry;
+        int r = 0;
+
+        for (uint32_t i = 0; r >= 0 && i < gpt->entry_count; i++)
+                if (gpt_get(gpt, i, &entry) && count++ < INSTALL_CONTENTS_MAX)
+                        r = describe_partition(target, fd, gpt, i, &entry);
+        if (r < 0 || count <= INSTALL_CONTENTS_MAX)
+                return r;
+        rest = string_format("and %u partitions more", count - INSTALL_CONTENTS_MAX);
+        return rest ? strv_append(&target->contents, rest) : -ENOMEM;
+}
+
 /* The table for the disk's own sectors (0), or the one that another adapter left. */
 static bool find_table(int fd, Gpt **ret)
 {
@@ -72,14 +89,9 @@ static int describe_contents(InstallTarget *target, int fd)
 {
         _cleanup_(gpt_freep) Gpt *gpt = NULL;
         _cleanup_free_ char *content = NULL;
-        GptEntry entry;
-        int r = 0;
 
-        if (find_table(fd, &gpt)) {
-                for (uint32_t i = 0; r >= 0 && i < gpt->entry_count; i++)
-                        r = gpt_get(gpt, i, &entry) ? describe_partition(target, fd, gpt, i, &entry) : 0;
-                return r;
-        }
+        if (find_table(fd, &gpt))
+                return describe_partitions(target, fd, gpt);
         if (probe_content(fd, 0, target->size_bytes, &content) < 0 || !*content)
                 return 0;
         return describe(target, "the whole disk", target->size_bytes, content);

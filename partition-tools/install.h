@@ -12,11 +12,14 @@
 #include "disk.h"
 #include "progress.h"
 
+#define INSTALL_CONTENTS_MAX 16 /* partitions that are told one by one */
+
 typedef struct InstallTarget {
         char *path;
         char *model, *serial; /* never NULL; "" when the kernel does not know; printable, as is all of
                                  contents */
-        char **contents;      /* strv: what it holds now, one sentence each */
+        char **contents;      /* strv: what it holds now, one sentence each, and one for
+                                 the partitions that are too many */
         uint64_t size_bytes;
         unsigned sector_size_bytes; /* 0: a file, which is given the image's, unless the caller knows better
                                      */

@@ -38,3 +38,14 @@ void printable_make(char *text)
                 at += MAX_OF(size, (size_t)1);
         }
 }
+
+size_t printable_length(const char *text, size_t max_bytes)
+{
+        size_t length = strnlen(text, max_bytes + 1);
+
+        if (length <= max_bytes)
+                return length;
+        for (length = max_bytes; length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80;)
+                length--;
+        return length;
+}

@@ -222,6 +222,39 @@ TEST(what_a_disk_says_cannot_command_a_terminal)
         CHECK_STR(target->contents[0], "partition 1 a??J, 2.0 MiB");
 }
 
+TEST(what_a_disk_says_does_not_fill_the_screen)
+{
+        static const struct {
+                const char *text;
+                size_t max_bytes, length;
+        } cuts[] = {
+                { "", 4, 0 },
+                { "abcd", 4, 4 },
+                { "abcde", 4, 4 },
+                { "abc\xc3\xbc", 4, 3 },
+                { "ab\xc3\xbc", 4, 4 },
+                { "\xf0\x9f\x98\x80x", 3, 0 },
+        };
+        _cleanup_(install_target_freep) InstallTarget *target = NULL;
+        _cleanup_fd_ int disk = image_new(512);
+        _cleanup_(gpt_freep) Gpt *gpt = NULL;
+        GptEntry entry;
+        char path[64];
+
+        for (size_t i = 0; i < ELEMENTS(cuts); i++)
+                CHECK_EQ(printable_length(cuts[i].text, cuts[i].max_bytes), cuts[i].length);
+        CHECK_OK(gpt_read(disk, 0, &gpt, NULL));
+        CHECK(gpt_get(gpt, PARTITION_VAR, &entry));
+        for (uint32_t i = PARTITION_VAR; i < 100; i++) {
+                CHECK_OK(gpt_put(gpt, i, &entry));
+                gpt_set_last_lba(gpt, i, entry.first_lba++);
+        }
+        CHECK_OK(gpt_write(disk, gpt, NULL));
+        CHECK_OK(install_target_look(image_path(disk, path), &target, NULL));
+        CHECK_EQ(strv_length(target->contents), INSTALL_CONTENTS_MAX + 1);
+        CHECK_STR(target->contents[INSTALL_CONTENTS_MAX], "and 84 partitions more");
+}
+
 TEST(no_disk_at_all_is_refused)
 {
         InstallTarget *target = NULL;
