@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "install-check.h"
 
+#include "block-tree.h"
 #include "file.h"
 #include "grow.h"
 #include "image-copy.h"
@@ -85,6 +86,21 @@ static int lock_target(int fd)
         return 0;
 }
 
+/* Also through a partition, or what a volume made of one. */
+static bool lies_on(const struct stat *image, const struct stat *disk)
+{
+        _cleanup_free_ char *path = NULL;
+        struct stat below;
+
+        if (image->st_dev == disk->st_dev && image->st_ino == disk->st_ino)
+                return true;
+        if (!S_ISBLK(image->st_mode) || !S_ISBLK(disk->st_mode))
+                return false;
+        return image->st_rdev == disk->st_rdev ||
+               (block_disk_of(&block_tree_default, image->st_rdev, &path) >= 0 && stat(path, &below) >= 0 &&
+                               below.st_rdev == disk->st_rdev);
+}
+
 static int open_target(const InstallTarget *target, Install *install, Error *error)
 {
         struct stat image, disk;
@@ -98,9 +114,10 @@ static int open_target(const InstallTarget *target, Install *install, Error *err
         if (fstat(install->image_fd, &image) < 0 || fstat(install->target_fd, &disk) < 0)
                 return error_set(error, ERROR_IO, errno, "cannot look at %s: %s", target->path,
                                 strerror(errno));
-        if ((image.st_dev == disk.st_dev && image.st_ino == disk.st_ino) ||
-                        (S_ISBLK(image.st_mode) && S_ISBLK(disk.st_mode) && image.st_rdev == disk.st_rdev))
-                return error_set(error, ERROR_USAGE, EINVAL, "%s is the image itself", target->path);
+        if (lies_on(&image, &disk))
+                return error_set(error, ERROR_USAGE, EINVAL,
+                                "%s is the image itself, or what it lies on; name another disk",
+                                target->path);
         if (!install_target_is(target, install->target_fd))
                 return error_set(error, ERROR_REFUSED, ESTALE,
                                 "%s is another disk than the one that was looked at; nothing was written",

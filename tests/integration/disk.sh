@@ -305,7 +305,7 @@ add_partitions() {
 may_resize() { # CAP_SYS_RESOURCE
         (((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) >> 24) & 1))
 }
-block_tests=19
+block_tests=21
 if [ "$(id -u)" != 0 ] || ! attach image; then
         skip $block_tests "needs root and loop devices"
 elif ! add_partitions "$loop"; then
@@ -353,6 +353,15 @@ else
         truncate -s 300M target4k
         attach target4k --sector-size 4096
         is_status 12 "install refuses a disk with other sectors" install --yes --disk-size=300M original "$loop"
+        detach "$loop"
+        truncate -s 520M outer
+        dd status=none conv=notrunc,sparse bs=1M seek=1 if=original of=outer
+        attach outer
+        forget_partitions "$loop"
+        addpart "$loop" 1 2048 $((200 * 2048))
+        is_status 2 "install refuses the disk that the image lies on" install --yes --disk-size=520M "$loop"p1 "$loop"
+        [ "$(dd status=none bs=1M skip=1 count=200 if=outer | cmp - original 2>&1)" = "" ]
+        ok $? "which stays as it was"
         detach "$loop"
         # A stick that is larger than what is on it, and one on which the last writing was broken off.
         cp --sparse=always medium stick && truncate -s 300M stick
