@@ -14,11 +14,17 @@ static const char *const end_names[INSTALL_END_MAX] = {
         [INSTALL_END_STAY] = "stay",
 };
 
+/* A yes or no. */
+typedef struct Choice {
+        bool is_yes; /* first: ini_set_bool() sets it */
+        bool is_given;
+} Choice;
+
 /* As it is read. */
 typedef struct Draft {
         InstallAnswers *answers;
         char *disk, *serial, *end;
-        bool may_erase, may_reinstall;
+        Choice erase, reinstall;
 } Draft;
 
 const char *install_end_name(InstallEnd end)
@@ -47,7 +53,7 @@ static void draft_done(Draft *draft)
 static int take_end(const char *word, InstallEnd *ret, Error *error)
 {
         *ret = INSTALL_END_POWEROFF;
-        if (!word || !*word)
+        if (!word)
                 return 0;
         for (unsigned end = 0; end < INSTALL_END_MAX; end++)
                 if (strcmp(word, end_names[end]) == 0) {
@@ -101,7 +107,7 @@ static int check(const Draft *draft, Error *error)
                                 "Disk=: write \"%.100s\" without \"//\", \".\", \"..\" and a \"/\" at its "
                                 "end",
                                 draft->disk);
-        if (!draft->may_erase)
+        if (!draft->erase.is_yes)
                 return error_set(error, ERROR_CONFIG, EINVAL,
                                 "everything on the disk is lost: that must be allowed by Erase=yes");
         if (has_disk && !has_serial && is_passing_name(draft->disk))
@@ -126,7 +132,7 @@ static int finish(Draft *draft, InstallAnswers **ret, Error *error)
         if (r < 0)
                 return r;
         answers->is_only = draft->disk && strcmp(draft->disk, ONLY) == 0;
-        answers->may_reinstall = draft->may_reinstall;
+        answers->may_reinstall = draft->reinstall.is_yes;
         answers->disk = draft->disk && !answers->is_only ? TAKE_PTR(draft->disk) : strdup("");
         answers->serial = draft->serial ? TAKE_PTR(draft->serial) : strdup("");
         if (!answers->disk || !answers->serial)
@@ -135,17 +141,32 @@ static int finish(Draft *draft, InstallAnswers **ret, Error *error)
         return 0;
 }
 
+static int refuse_second(const IniKey *key, Error *error)
+{
+        return error_set(error, ERROR_CONFIG, EINVAL, "%s= is there twice; leave one of them", key->name);
+}
+
 /* The last of two, or a line that somebody forgot to fill in, is not what anyone asked for clearly. */
 static int set_once(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
 {
         char **member = (char **)((uint8_t *)data + key->offset);
 
         if (*member)
-                return error_set(error, ERROR_CONFIG, EINVAL, "%s= is there twice", key->name);
+                return refuse_second(key, error);
         if (!*value)
                 return error_set(error, ERROR_CONFIG, EINVAL,
-                                "%s= is empty; say which disk, or leave the line out", key->name);
+                                "%s= is empty; fill it in, or leave the line out", key->name);
         return ini_set_string(data, key, value, place, error);
+}
+
+static int set_choice_once(void *data, const IniKey *key, const char *value, IniPlace place, Error *error)
+{
+        Choice *choice = (Choice *)((uint8_t *)data + key->offset);
+
+        if (choice->is_given)
+                return refuse_second(key, error);
+        choice->is_given = true;
+        return ini_set_bool(data, key, value, place, error);
 }
 
 int install_answers_parse(
@@ -154,9 +175,9 @@ int install_answers_parse(
         static const IniKey keys[] = {
                 { "Install", "Disk", set_once, offsetof(Draft, disk) },
                 { "Install", "Serial", set_once, offsetof(Draft, serial) },
-                { "Install", "Erase", ini_set_bool, offsetof(Draft, may_erase) },
-                { "Install", "Reinstall", ini_set_bool, offsetof(Draft, may_reinstall) },
-                { "Install", "Then", ini_set_string, offsetof(Draft, end) },
+                { "Install", "Erase", set_choice_once, offsetof(Draft, erase) },
+                { "Install", "Reinstall", set_choice_once, offsetof(Draft, reinstall) },
+                { "Install", "Then", set_once, offsetof(Draft, end) },
                 { 0 },
         };
         _cleanup_(draft_done) Draft draft = { 0 };

@@ -36,7 +36,8 @@ typedef struct InstallAnswers {
 } InstallAnswers;
 
 /* `name` is for messages. ERROR_CONFIG for an unknown key, an answer that is missing, Erase= without "yes",
- * a disk that is empty or there twice, and the kernel's name of a disk without its serial number. */
+ * a key that is empty or there twice, a path that is not written in full, and the kernel's name of a disk
+ * without its serial number. */
 int install_answers_parse(
                 const char *name, const char *text, size_t size, InstallAnswers **ret, Error *error);
 InstallAnswers *install_answers_free(InstallAnswers *answers);

@@ -56,6 +56,12 @@ TEST(what_is_not_clearly_asked_for_is_refused)
                 { "[Install]\nDisk=/dev/sda\nErase=perhaps\n", "Erase" },
                 { "[Install]\nDisk=sda\nErase=yes\n", "begins with /dev/" },
                 { "[Install]\nDisk=only\nErase=yes\nThen=dance\n", "poweroff, reboot or stay" },
+                { "[Install]\nDisk=only\nErase=yes\nThen=\n", "Then= is empty" },
+                { "[Install]\nDisk=only\nErase=yes\nThen=stay\nThen=stay\n", "Then= is there twice" },
+                { "[Install]\nDisk=only\nErase=no\nErase=yes\n", "Erase= is there twice" },
+                { "[Install]\nDisk=only\nErase=yes\nReinstall=no\nReinstall=yes\n",
+                                "Reinstall= is there twice" },
+                { "[Install]\nDisk=only\nErase=yes\nReinstall=\n", "Reinstall" },
                 { "[Install]\nDisc=only\nErase=yes\n", "Disk" },
         };
 
