@@ -37,12 +37,22 @@ static char *serial_of(const BlockTree *tree, const char *path)
         return serial;
 }
 
+static bool is_removable(const BlockTree *tree, const char *path)
+{
+        _cleanup_free_ char *word = NULL;
+        struct stat status;
+
+        return stat(path, &status) >= 0 &&
+               block_disk_attribute(tree, status.st_rdev, "removable", &word) >= 0 && strcmp(word, "1") == 0;
+}
+
 static int add(InstallDisks *disks, const BlockTree *tree, const char *medium, const char *path)
 {
         InstallDisk *disk = &disks->items[disks->count++];
 
         disk->path = strdup(path);
         disk->serial = serial_of(tree, path);
+        disk->is_removable = is_removable(tree, path);
         if (!disk->path || !disk->serial)
                 return -ENOMEM;
         if (install_target_look(path, &disk->target, &disk->problem) >= 0)
@@ -85,9 +95,16 @@ int install_disks_choose(const InstallDisks *disks, const InstallAnswers *answer
         for (size_t i = 0; i < disks->count; i++)
                 serials[i] = disks->items[i].serial;
         r = install_answers_choose(answers, serials, disks->count, &index, error);
-        if (r >= 0)
-                *ret = &disks->items[index];
-        return r;
+        if (r < 0)
+                return r;
+        if (answers->is_only && !*answers->serial && disks->items[index].is_removable)
+                return error_set(error, ERROR_REFUSED, EPERM,
+                                "the only disk beside the medium, %s, can be taken out, so it may not be "
+                                "the "
+                                "machine's own; say by Disk= or Serial= that it is meant",
+                                disks->items[index].path);
+        *ret = &disks->items[index];
+        return 0;
 }
 
 int install_disk_look_again(const InstallDisk *disk, InstallTarget **ret, Error *error)

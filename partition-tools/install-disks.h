@@ -11,6 +11,7 @@
 typedef struct InstallDisk {
         char *path;
         char *serial;          /* "" when it tells none; also of a disk that cannot be looked at */
+        bool is_removable;     /* it can be taken out, as a stick or a card can */
         InstallTarget *target; /* as it was found; NULL when it cannot be looked at */
         Error problem;         /* why it cannot be used */
 } InstallDisk;
@@ -28,7 +29,8 @@ void install_disks_done(InstallDisks *disks);
 #define _cleanup_disks_ _cleanup_(install_disks_done)
 
 /* The one that answers without a path mean, among all, also those that cannot be used: it is better to ask
- * than to take another one. ERROR_REFUSED. */
+ * than to take another one. The only one is not taken when it can be taken out: the machine's own may be
+ * missing. ERROR_REFUSED. */
 int install_disks_choose(const InstallDisks *disks, const InstallAnswers *answers, const InstallDisk **ret,
                 Error *error);
 

@@ -158,8 +158,9 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
 
 /* ---- as it was told ---- */
 
-/* Some are seconds behind the first: a second one must not be overlooked because it is slow. */
-static const BlockWait late_disks = { .quiet_steps = 5, .max_steps = 60, .step = wait_second };
+/* Some are seconds behind the first, and a bus is asked for each of its addresses in turn: a second one must
+ * not be overlooked because it is slow. */
+static const BlockWait late_disks = { .quiet_steps = 20, .max_steps = 60, .step = wait_second };
 
 static int find_told(
                 const Installer *installer, const InstallAnswers *answers, InstallTarget **ret, Error *error)

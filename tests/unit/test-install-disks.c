@@ -152,6 +152,23 @@ TEST(a_disk_that_cannot_be_opened_counts_with_its_serial_number)
         CHECK_EQ(error.code, ERROR_REFUSED);
 }
 
+TEST(a_stick_is_not_the_only_disk)
+{
+        _cleanup_fixture_ Fixture fixture = FIXTURE_INIT;
+        _cleanup_disks_ InstallDisks disks = { 0 };
+        const InstallDisk *disk = NULL;
+        Error error = { 0 };
+
+        CHECK_OK(fixture_make(&fixture));
+        CHECK_OK(put(fixture.sys, "devices/sda/removable", "1\n", false));
+        CHECK_OK(find(&fixture, &disks, NULL));
+        CHECK(choose(&disks, "Disk=only", &disk, &error) < 0);
+        CHECK_EQ(error.code, ERROR_REFUSED);
+        CHECK(strstr(error.message, "can be taken out"));
+        CHECK_OK(choose(&disks, "Serial=SAME", &disk, NULL));
+        CHECK_OK(choose(&disks, "Disk=only\nSerial=SAME", &disk, NULL));
+}
+
 TEST(a_name_that_came_to_mean_another_disk_is_not_taken)
 {
         _cleanup_fixture_ Fixture fixture = FIXTURE_INIT;
