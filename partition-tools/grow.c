@@ -56,8 +56,8 @@ int grow_table(Gpt *gpt, bool *ret_needed, Error *error)
                 return error_set(error, ERROR_NO_SPACE, ENOSPC,
                                 "the disk is smaller than its partitions by %ju sectors",
                                 (uintmax_t)(var.last_lba - last_usable));
-        last = (last_usable + 1) / per_mib * per_mib - 1;
-        last = MAX_OF(last, var.last_lba);
+        /* Where no whole MiB ends, var keeps its end. */
+        last = MAX_OF((last_usable + 1) / per_mib * per_mib, var.last_lba + 1) - 1;
         *ret_needed = last != var.last_lba || last_usable != gpt->last_usable_lba ||
                       !gpt_report_is_good(&gpt->report);
         gpt->last_usable_lba = last_usable;

@@ -194,6 +194,7 @@ static int plan_table(Install *install, const InstallTarget *target, Error *erro
                 }
         needed_sectors = install->end / gpt->sector_size_bytes +
                          (gpt->disk_sectors - gpt->last_usable_lba - 1);
+        needed_sectors = MAX_OF(needed_sectors, WIPE_SIZE / gpt->sector_size_bytes);
         gpt->disk_sectors = target->size_bytes / gpt->sector_size_bytes;
         if (gpt->disk_sectors < needed_sectors)
                 return error_set(error, ERROR_NO_SPACE, ENOSPC, "%s has %s, and the image needs %s",

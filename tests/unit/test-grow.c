@@ -2,6 +2,7 @@
 #include "disk-image.h"
 #include "ext4-size.h"
 #include "grow.h"
+#include "partition-role.h"
 #include "sha256.h"
 #include "test.h"
 
@@ -80,6 +81,33 @@ TEST(partition_behind_var_stops_growth)
         CHECK_OK(image_patch(fd, 512, true, GPT_ENTRY_SIZE * PARTITION_ROLE_MAX, entry, sizeof(entry)));
         CHECK_EQ(grow(fd, &result, &error), -EEXIST);
         CHECK(strstr(error.message, "behind var"));
+}
+
+/* Made by whoever made the image, not by us. */
+TEST(disk_below_a_mib_does_not_wrap_around)
+{
+        for (size_t i = 0; i < ELEMENTS(sector_sizes); i++) {
+                uint64_t sectors = MIB / sector_sizes[i] - 1;
+                uint8_t entries[4 * GPT_ENTRY_SIZE] = { 0 };
+                Gpt gpt = { .sector_size_bytes = sector_sizes[i],
+                        .disk_sectors = sectors,
+                        .first_usable_lba = 10,
+                        .last_usable_lba = 20,
+                        .primary_entries_lba = 2,
+                        .entry_count = 4,
+                        .entries = entries,
+                        .report = { .primary = GPT_COPY_GOOD, .backup = GPT_COPY_GOOD } };
+                GptEntry var = { .uuid = { 1 }, .first_lba = 10, .last_lba = 12, .name = "var" };
+                bool needed = false;
+
+                CHECK_OK(uuid_parse(partition_role_type(PARTITION_VAR, "x86-64"), var.type));
+                CHECK_OK(gpt_put(&gpt, 0, &var));
+                CHECK_OK(grow_table(&gpt, &needed, NULL));
+                CHECK(gpt_get(&gpt, 0, &var));
+                CHECK_EQ(var.last_lba, 12);
+                CHECK(gpt.last_usable_lba < sectors);
+                CHECK_OK(gpt_check(&gpt, NULL));
+        }
 }
 
 TEST(disk_without_var_does_not_grow)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "disk-image.h"
 #include "install-check.h"
+#include "partition-role.h"
 #include "printable.h"
 #include "strv.h"
 #include "test.h"
@@ -111,6 +112,51 @@ TEST(what_must_not_be_written_is_refused_and_the_target_stays_as_it_was)
                 CHECK_OK(pread_full(target, first, 2, 0));
                 CHECK_EQ(first[0], 0xdd);
         }
+}
+
+/* Six partitions of four KiB each, on half a MiB. */
+static int tiny_image(void)
+{
+        static uint8_t entries[128 * GPT_ENTRY_SIZE];
+        Gpt gpt = { .sector_size_bytes = 512,
+                .disk_sectors = 1024,
+                .first_usable_lba = 34,
+                .last_usable_lba = 1024 - 34,
+                .primary_entries_lba = 2,
+                .entry_count = 128,
+                .entries = entries };
+        int fd = memfd_create("tiny", MFD_CLOEXEC), r = ftruncate(fd, 512 * 1024);
+
+        for (unsigned role = 0; r >= 0 && role < PARTITION_ROLE_MAX; role++) {
+                GptEntry entry = { .uuid = { (uint8_t)(role + 1) }, .first_lba = 40 + 8 * role };
+
+                entry.last_lba = entry.first_lba + 7;
+                (void)snprintf(entry.name, sizeof(entry.name), "%s",
+                                partition_role_name((PartitionRole)role));
+                (void)uuid_parse(partition_role_type((PartitionRole)role, "x86-64"), entry.type);
+                r = gpt_put(&gpt, role, &entry);
+        }
+        if (r >= 0)
+                r = gpt_write(fd, &gpt, NULL);
+        return r < 0 ? fd_close(fd) : fd;
+}
+
+TEST(a_disk_below_a_mib_is_too_small_for_any_image)
+{
+        _cleanup_fd_ int image = tiny_image(), target = tiny_image(), large = dirty_target(2 * MIB);
+        InstallResult result;
+        Error error = { 0 };
+        uint64_t size;
+
+        CHECK(image >= 0 && target >= 0);
+        CHECK_EQ(install(image, target, &result, &error), -ENOSPC);
+        CHECK_EQ(error.code, ERROR_NO_SPACE);
+        CHECK_OK(fd_size(target, &size));
+        CHECK_EQ(size, 512 * 1024);
+        /* It holds no release, and that is found last. */
+        error_clear(&error);
+        CHECK_EQ(install(image, large, &result, &error), -EBADMSG);
+        CHECK(strstr(error.message, "holds no release"));
 }
 
 TEST(a_release_that_reads_badly_is_no_disk)
