@@ -93,9 +93,10 @@ int console_confirm(const InstallTarget *target, const char *instead, Error *err
         return 0;
 }
 
-void console_print_result(const InstallTarget *target, const InstallResult *result, bool json)
+int console_print_result(const InstallTarget *target, const InstallResult *result, bool json, Error *error)
 {
         _cleanup_json_ json_t *object = NULL;
+        _cleanup_free_ char *path = NULL;
         char uuid[UUID_TEXT_SIZE], written[SIZE_TEXT_MAX], var[SIZE_TEXT_MAX];
 
         (void)uuid_format(result->disk_uuid, uuid);
@@ -104,11 +105,16 @@ void console_print_result(const InstallTarget *target, const InstallResult *resu
                                 size_format(result->written_bytes, written), uuid,
                                 size_format(result->var_bytes, var));
                 (void)fflush(stdout);
-                return;
+                return 0;
         }
-        object = json_pack("{s:s,s:s,s:I,s:I}", "path", target->path, "uuid", uuid, "written_bytes",
-                        (json_int_t)result->written_bytes, "var_bytes", (json_int_t)result->var_bytes);
-        if (object)
-                (void)json_dumpf(object, stdout, JSON_INDENT(2));
+        path = printable_copy(target->path);
+        if (path)
+                object = json_pack("{s:s,s:s,s:I,s:I}", "path", path, "uuid", uuid, "written_bytes",
+                                (json_int_t)result->written_bytes, "var_bytes",
+                                (json_int_t)result->var_bytes);
+        if (!object)
+                return error_oom(error);
+        (void)json_dumpf(object, stdout, JSON_INDENT(2));
         (void)putchar('\n');
+        return 0;
 }

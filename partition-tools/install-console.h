@@ -22,4 +22,5 @@ bool console_ask(const char *question, char ret[static CONSOLE_ANSWER_MAX]);
 /* Drops what was typed into a terminal before a question was there to be answered by it. */
 void console_forget_typed(void);
 
-void console_print_result(const InstallTarget *target, const InstallResult *result, bool json);
+/* In JSON the path is made printable, which a path need not be. */
+int console_print_result(const InstallTarget *target, const InstallResult *result, bool json, Error *error);

@@ -39,6 +39,15 @@ void printable_make(char *text)
         }
 }
 
+char *printable_copy(const char *text)
+{
+        char *copy = strdup(text);
+
+        if (copy)
+                printable_make(copy);
+        return copy;
+}
+
 size_t printable_length(const char *text, size_t max_bytes)
 {
         size_t length = strnlen(text, max_bytes + 1);

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "grow.h"
 #include "json.h"
+#include "printable.h"
 
 static const char *const filesystem_names[] = {
         [GROW_FILESYSTEM_NONE] = "none",
@@ -14,10 +15,14 @@ static const char *const filesystem_names[] = {
 
 static void print_json(const char *path, const GrowResult *result)
 {
-        _cleanup_json_ json_t *json = json_pack("{s:s,s:b,s:I,s:I,s:s}", "path", path, "table_written",
-                        result->table_written, "var_before_bytes", (json_int_t)result->var_before_bytes,
-                        "var_after_bytes", (json_int_t)result->var_after_bytes, "filesystem",
-                        filesystem_names[result->filesystem]);
+        _cleanup_free_ char *shown = printable_copy(path);
+        _cleanup_json_ json_t *json =
+                        !shown ? NULL
+                               : json_pack("{s:s,s:b,s:I,s:I,s:s}", "path", shown, "table_written",
+                                                 result->table_written, "var_before_bytes",
+                                                 (json_int_t)result->var_before_bytes, "var_after_bytes",
+                                                 (json_int_t)result->var_after_bytes, "filesystem",
+                                                 filesystem_names[result->filesystem]);
 
         if (json)
                 (void)json_dumpf(json, stdout, JSON_INDENT(2));

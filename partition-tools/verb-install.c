@@ -68,10 +68,7 @@ static int install(const char *image, const char *disk, const InstallOptions *op
                 r = console_confirm(target, "use --yes with --disk-serial or --disk-size", error);
         if (r >= 0)
                 r = install_image(image, target, progress, &result, error);
-        if (r < 0)
-                return r;
-        console_print_result(target, &result, options->json);
-        return 0;
+        return r < 0 ? r : console_print_result(target, &result, options->json, error);
 }
 
 int verb_install(int argc, char **argv)

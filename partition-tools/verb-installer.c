@@ -138,9 +138,7 @@ static int install_onto(const Installer *installer, const InstallTarget *target,
         r = install_image(installer->medium, target, progress, &result, error);
         for (size_t i = 0; i < ELEMENTS(ending_signals); i++)
                 (void)sigaction(ending_signals[i], &former[i], NULL);
-        if (r >= 0)
-                console_print_result(target, &result, false);
-        return r;
+        return r < 0 ? r : console_print_result(target, &result, false, error);
 }
 
 /* The system manager ends what runs and writes back what is left. */

@@ -3,6 +3,7 @@
 
 #include "json.h"
 #include "medium.h"
+#include "printable.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -75,13 +76,16 @@ static int repair(const char *path, bool dry_run, json_t *sentences, Error *erro
 static void print_outcome(const char *path, const json_t *sentences, bool dry_run, bool json)
 {
         _cleanup_json_ json_t *object = NULL;
+        _cleanup_free_ char *shown = NULL;
         bool needed = json_array_size(sentences) > 0;
         const json_t *sentence;
         size_t i;
 
         if (json) {
-                object = json_pack("{s:s,s:b,s:O}", "path", path, "repaired", needed && !dry_run, "findings",
-                                sentences);
+                shown = printable_copy(path);
+                if (shown)
+                        object = json_pack("{s:s,s:b,s:O}", "path", shown, "repaired", needed && !dry_run,
+                                        "findings", sentences);
                 if (object)
                         (void)json_dumpf(object, stdout, JSON_INDENT(2));
                 (void)putchar('\n');

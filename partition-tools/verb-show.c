@@ -4,6 +4,7 @@
 #include "file.h"
 #include "hex.h"
 #include "json.h"
+#include "printable.h"
 #include "probe.h"
 
 #include <fcntl.h>
@@ -138,11 +139,16 @@ static int slots_json(const Disk *disk, json_t *list, Error *error)
 static int print_json(const Disk *disk, Error *error)
 {
         _cleanup_json_ json_t *json = NULL;
+        _cleanup_free_ char *path = printable_copy(disk->path);
         json_t *slots = json_array();
         char uuid[UUID_TEXT_SIZE];
 
-        json = json_pack("{s:s,s:b,s:I,s:i,s:s,s:{s:s,s:s,s:b,s:b},s:o,s:o}", "path", disk->path,
-                        "block_device", disk->is_block_device, "size_bytes", (json_int_t)disk->size_bytes,
+        if (!path) {
+                json_decref(slots);
+                return error_oom(error);
+        }
+        json = json_pack("{s:s,s:b,s:I,s:i,s:s,s:{s:s,s:s,s:b,s:b},s:o,s:o}", "path", path, "block_device",
+                        disk->is_block_device, "size_bytes", (json_int_t)disk->size_bytes,
                         "sector_size_bytes", (int)disk->sector_size_bytes, "uuid",
                         uuid_format(disk->uuid, uuid), "table", "primary",
                         gpt_copy_state_name(disk->table.primary), "backup",

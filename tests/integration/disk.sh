@@ -240,7 +240,17 @@ for size in 512 4096; do
         [ "$(part target var size_bytes)" = $((150 * 1048576)) ]
         ok $? "var takes the rest of the disk"
 done
-rm target && truncate -s 300M target
+odd=$'no\xffutf-8'
+truncate -s 300M "$odd"
+is_status 0 "install onto a file whose name is no text" install --json --yes --disk-size=300M image "$odd"
+[ "$(member out "j['path']")" = "no?utf-8" ]
+ok $? "its name is told as far as it is"
+for verb in show grow repair; do
+        run $verb --json "$odd"
+        [ "$(member out "j['path']")" = "no?utf-8" ]
+        ok $? "$verb tells it so too"
+done
+rm target "$odd" && truncate -s 300M target
 exec 7<>target
 printf '[Install]\nDisk=/dev/fd/7\nErase=yes\n' >answers
 is_status 2 "an image that is no installer does not ask" installer --answers answers image
