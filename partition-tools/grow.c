@@ -86,8 +86,7 @@ static int tell_kernel(int fd, const Partition *var, Error *error)
                 return 1;
         return error_set(error, ERROR_BUSY, errno,
                         "the partition table is written, but the kernel does not take the new size of var "
-                        "(%s); it "
-                        "will after a reboot",
+                        "(%s); it will after a reboot",
                         strerror(errno));
 }
 

@@ -183,8 +183,7 @@ int image_compare(const ImageCopy *copy, Error *error)
                 if (memcmp(wanted, found, part) != 0)
                         return error_set(error, ERROR_CORRUPT, EBADMSG,
                                         "%s does not hold what was written to it, first at byte %ju: the "
-                                        "disk is not "
-                                        "to be trusted",
+                                        "disk is not to be trusted",
                                         copy->to_path,
                                         (uintmax_t)(at + first_difference(wanted, found, part)));
                 at += part;

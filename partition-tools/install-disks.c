@@ -100,8 +100,7 @@ int install_disks_choose(const InstallDisks *disks, const InstallAnswers *answer
         if (answers->is_only && !*answers->serial && disks->items[index].is_removable)
                 return error_set(error, ERROR_REFUSED, EPERM,
                                 "the only disk beside the medium, %s, can be taken out, so it may not be "
-                                "the "
-                                "machine's own; say by Disk= or Serial= that it is meant",
+                                "the machine's own; say by Disk= or Serial= that it is meant",
                                 disks->items[index].path);
         *ret = &disks->items[index];
         return 0;

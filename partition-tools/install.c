@@ -131,17 +131,17 @@ static int fit_sectors(Install *install, const InstallTarget *target, Error *err
 {
         Gpt *gpt = install->gpt;
         unsigned size = target->sector_size_bytes ? target->sector_size_bytes : gpt->sector_size_bytes;
+        bool has_esp_of_its_own = medium_is(gpt);
         char type[UUID_TEXT_SIZE];
         GptEntry entry;
         int r = 0;
 
-        if (medium_is(gpt))
+        if (has_esp_of_its_own)
                 r = medium_take_out(gpt, size, &install->esp_from, error);
         else if (size != gpt->sector_size_bytes)
                 return error_set(error, ERROR_INCOMPATIBLE, ENOTSUP,
                                 "the image is made for sectors of %u bytes, and those of %s have %u; the "
-                                "image "
-                                "of an installer (Formats=installer) fits both",
+                                "image of an installer (Formats=installer) fits both",
                                 gpt->sector_size_bytes, target->path, size);
         for (uint32_t i = 0; i < gpt->entry_count; i++)
                 if (gpt_get(gpt, i, &entry) && partition_role_from(uuid_format(entry.type, type),
@@ -149,7 +149,7 @@ static int fit_sectors(Install *install, const InstallTarget *target, Error *err
                         install->esp_first = entry.first_lba * gpt->sector_size_bytes;
                         install->esp_end = (entry.last_lba + 1) * gpt->sector_size_bytes;
                 }
-        if (install->esp_from == 0)
+        if (!has_esp_of_its_own)
                 install->esp_from = install->esp_first;
         return r;
 }

@@ -99,21 +99,27 @@ int medium_plan(const Gpt *gpt, uint64_t esp_size_bytes, MediumPlan *ret, Error 
         return 0;
 }
 
-/* In the first entry that is not used. */
-static int add(Gpt *gpt, const char *name, const char *type, uint64_t flags,
+/* Index of the first entry that is not used; that of the end when all are. */
+static uint32_t first_free(const Gpt *gpt)
+{
+        GptEntry entry;
+        uint32_t index = 0;
+
+        while (gpt_get(gpt, index, &entry))
+                index++;
+        return index;
+}
+
+static int put(Gpt *gpt, uint32_t index, const char *name, const char *type, uint64_t flags,
                 const uint8_t uuid[static UUID_SIZE], uint64_t at, uint64_t size)
 {
         GptEntry entry = { .first_lba = at / gpt->sector_size_bytes,
                 .last_lba = (at + size) / gpt->sector_size_bytes - 1,
                 .flags = flags };
-        GptEntry there;
-        uint32_t index = 0;
 
         memcpy(entry.uuid, uuid, UUID_SIZE);
         (void)uuid_parse(type, entry.type);
         (void)snprintf(entry.name, sizeof(entry.name), "%s", name);
-        while (gpt_get(gpt, index, &there))
-                index++;
         return gpt_put(gpt, index, &entry);
 }
 
@@ -162,7 +168,7 @@ static int write_both(int fd, Gpt *gpt, const MediumPlan *plan, const uint8_t uu
                                         "the disk's partitions do not begin and end with sectors of %u "
                                         "bytes",
                                         sector_sizes[i]);
-                r = add(gpt, MEDIUM_ESP_NAME, esp_type(), 0, uuids[is_large ? 1 : 0],
+                r = put(gpt, own_index, MEDIUM_ESP_NAME, esp_type(), 0, uuids[is_large ? 1 : 0],
                                 is_large ? plan->esp_at_4096 : plan->esp_at, plan->esp_size_bytes);
                 place_table(gpt, plan);
                 r = r < 0 ? error_set(error, ERROR_FAILED, -r, "the partition table is full")
@@ -174,20 +180,18 @@ static int write_both(int fd, Gpt *gpt, const MediumPlan *plan, const uint8_t uu
 int medium_write_tables(
                 int fd, Gpt *gpt, const MediumPlan *plan, const uint8_t uuids[3][UUID_SIZE], Error *error)
 {
-        uint32_t esp_index = 0, own_index = 0;
-        GptEntry esp, there;
-        int r = 0;
+        uint32_t esp_index = 0;
+        GptEntry esp;
+        int r;
 
         if (!has_room(gpt) ||
                         find(gpt, partition_role_name(PARTITION_ESP), esp_type(), &esp_index, &esp) < 0)
                 return error_set(error, ERROR_CORRUPT, EBADMSG, "the disk has no table of ours");
         gpt_set_flags(gpt, esp_index, esp.flags | GPT_FLAG_NO_BLOCK_IO);
         gpt->disk_sectors = plan->size_bytes / gpt->sector_size_bytes;
-        r = add(gpt, MEDIUM_ESP_4096_NAME, MEDIUM_ESP_4096_TYPE, GPT_FLAG_NO_BLOCK_IO, uuids[2],
-                        plan->target_esp_4096_at, plan->target_esp_size_bytes);
+        r = put(gpt, first_free(gpt), MEDIUM_ESP_4096_NAME, MEDIUM_ESP_4096_TYPE, GPT_FLAG_NO_BLOCK_IO,
+                        uuids[2], plan->target_esp_4096_at, plan->target_esp_size_bytes);
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "the partition table is full");
-        while (gpt_get(gpt, own_index, &there))
-                own_index++;
-        return write_both(fd, gpt, plan, uuids, own_index, error);
+        return write_both(fd, gpt, plan, uuids, first_free(gpt), error);
 }

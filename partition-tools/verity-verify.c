@@ -57,8 +57,7 @@ static int bad_block(unsigned above, uint64_t index, uint64_t at, Error *error)
                                 (uintmax_t)index, (uintmax_t)at);
         return error_set(error, ERROR_CORRUPT, EBADMSG,
                         "the hash tree is damaged: block %ju of level %u (at byte %ju of the hash area) "
-                        "does not "
-                        "have the hash that was given for it",
+                        "does not have the hash that was given for it",
                         (uintmax_t)index, above - 1, (uintmax_t)at);
 }
 
