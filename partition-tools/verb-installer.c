@@ -3,10 +3,10 @@
 /* What a machine does that was started from an installer (bascule-installer.service): it asks, or is told by
  * a file on the medium, where to install what the medium carries. */
 
+#include "block-tree.h"
 #include "file.h"
-#include "install-check.h"
 #include "install-console.h"
-#include "install-disks.h"
+#include "installer.h"
 #include "medium.h"
 #include "verbs.h"
 
@@ -19,15 +19,6 @@
 
 #define MOUNT_POINT "/run/bascule/installer"
 #define ANSWERS_MAX (64 * KIB)
-#define ASK_MAX 10
-
-typedef struct Installer {
-        char *medium;    /* device or file */
-        bool is_running; /* this system lies on it, so that what comes then is the machine's end */
-        unsigned esp_number;
-} Installer;
-
-/* ---- the medium ---- */
 
 static int open_medium(const char *argument, Installer *installer, Error *error)
 {
@@ -104,9 +95,7 @@ static int read_answers(const Installer *installer, const char *file, InstallAns
         return install_answers_parse(file ? file : INSTALL_ANSWERS_FILE, text, size, ret, error);
 }
 
-/* ---- what both do ---- */
-
-static void wait_second(void *data)
+void installer_pause(void *data)
 {
         const struct timespec second = { .tv_sec = 1 };
 
@@ -127,7 +116,7 @@ static void ignore_signals(struct sigaction *former)
                 (void)sigaction(ending_signals[i], &ignore, former ? &former[i] : NULL);
 }
 
-static int install_onto(const Installer *installer, const InstallTarget *target, Error *error)
+int installer_install(const Installer *installer, const InstallTarget *target, Error *error)
 {
         _cleanup_(progress_freep) Progress *progress = progress_new();
         struct sigaction former[ELEMENTS(ending_signals)];
@@ -142,7 +131,7 @@ static int install_onto(const Installer *installer, const InstallTarget *target,
 }
 
 /* The system manager ends what runs and writes back what is left. */
-static int end_machine(const Installer *installer, InstallEnd end, Error *error)
+int installer_end(const Installer *installer, InstallEnd end, Error *error)
 {
         if (!installer->is_running || end == INSTALL_END_STAY)
                 return 0;
@@ -152,180 +141,6 @@ static int end_machine(const Installer *installer, InstallEnd end, Error *error)
                                                   : "The machine is switched off");
         (void)execlp("systemctl", "systemctl", "--no-block", install_end_name(end), (char *)NULL);
         return error_set(error, ERROR_MISSING_TOOL, errno, "cannot run systemctl: %s", strerror(errno));
-}
-
-/* ---- as it was told ---- */
-
-/* Some are seconds behind the first, and a bus is asked for each of its addresses in turn: a second one must
- * not be overlooked because it is slow. */
-static const BlockWait late_disks = { .quiet_steps = 20, .max_steps = 60, .step = wait_second };
-
-static int find_told(
-                const Installer *installer, const InstallAnswers *answers, InstallTarget **ret, Error *error)
-{
-        _cleanup_disks_ InstallDisks disks = { 0 };
-        const InstallDisk *disk;
-        int r = install_disks_find(&block_tree_default, installer->medium, &late_disks, &disks, error);
-
-        if (r >= 0)
-                r = install_disks_choose(&disks, answers, &disk, error);
-        return r < 0 ? r : install_disk_look_again(disk, ret, error);
-}
-
-static int look_at_told(const char *path, InstallTarget **ret, Error *error)
-{
-        for (unsigned i = 0; i < late_disks.max_steps && access(path, F_OK) < 0; i++)
-                wait_second(NULL);
-        return install_target_look(path, ret, error);
-}
-
-static int choose_told(
-                const Installer *installer, const InstallAnswers *answers, InstallTarget **ret, Error *error)
-{
-        _cleanup_(install_target_freep) InstallTarget *target = NULL;
-        int r = *answers->disk ? look_at_told(answers->disk, &target, error)
-                               : find_told(installer, answers, &target, error);
-
-        if (r < 0)
-                return r;
-        if (*answers->serial && strcmp(answers->serial, target->serial) != 0)
-                return error_set(error, ERROR_REFUSED, EPERM,
-                                "%s has serial \"%s\", not \"%s\"; nothing was written", target->path,
-                                target->serial, answers->serial);
-        *ret = TAKE_PTR(target);
-        return 0;
-}
-
-static int obey(const Installer *installer, const InstallAnswers *answers, Error *error)
-{
-        _cleanup_(install_target_freep) InstallTarget *target = NULL;
-        int r = choose_told(installer, answers, &target, error);
-
-        if (r >= 0)
-                r = install_check(installer->medium, target, error);
-        if (r < 0)
-                return r;
-        console_print_target(target);
-        /* Else a forgotten medium would cost a host its disk, and one that starts from it would do nothing
-         * but install itself. */
-        if (!answers->may_reinstall)
-                r = install_refuse_host(target, error);
-        if (r < 0)
-                return r;
-        r = install_onto(installer, target, error);
-        return r < 0 ? r : end_machine(installer, answers->end, error);
-}
-
-/* ---- as a person says ---- */
-
-/* Ctrl-D is no answer. Who started the program from a shell may mean to leave it; the machine that was
- * started for it has nothing else to do, as long as there is a terminal. */
-static bool ask_again(const Installer *installer, const char *question, char ret[static CONSOLE_ANSWER_MAX])
-{
-        for (unsigned i = 1; !console_ask(question, ret); i++) {
-                if (isatty(STDIN_FILENO) != 1 || (!installer->is_running && i >= ASK_MAX))
-                        return false;
-                if (i >= ASK_MAX)
-                        wait_second(NULL);
-        }
-        return true;
-}
-
-static void print_disks(const InstallDisks *disks)
-{
-        (void)fprintf(stderr, "\nDisks of this machine:\n\n");
-        for (size_t i = 0; i < disks->count; i++) {
-                const InstallDisk *disk = &disks->items[i];
-
-                (void)fprintf(stderr, "%3zu  ", i + 1);
-                if (disk->target)
-                        console_print_target(disk->target);
-                if (error_is_set(&disk->problem))
-                        (void)fprintf(stderr, "  cannot be used: %s\n", disk->problem.message);
-        }
-        if (disks->count == 0)
-                (void)fprintf(stderr, "     none beside the medium\n");
-}
-
-/* A number of the list, or any path; one of the list is the disk that was listed. */
-static int choose_typed(const InstallDisks *disks, const char *answer, InstallTarget **ret, Error *error)
-{
-        char *end = NULL;
-        unsigned long number = strtoul(answer, &end, 10);
-
-        for (size_t i = 0; i < disks->count; i++)
-                if (strcmp(answer, disks->items[i].path) == 0)
-                        return install_disk_look_again(&disks->items[i], ret, error);
-        if (*answer == '/')
-                return install_target_look(answer, ret, error);
-        if (*end || end == answer || number == 0 || number > disks->count)
-                return error_set(error, ERROR_USAGE, EINVAL, "\"%.40s\" is no number of a disk", answer);
-        return install_disk_look_again(&disks->items[number - 1], ret, error);
-}
-
-static int install_typed(
-                const Installer *installer, const InstallDisks *disks, const char *answer, Error *error)
-{
-        _cleanup_(install_target_freep) InstallTarget *target = NULL;
-        int r = choose_typed(disks, answer, &target, error);
-
-        if (r >= 0)
-                r = install_check(installer->medium, target, error);
-        if (r < 0)
-                return r;
-        console_print_target(target);
-        r = console_confirm(target, "write " INSTALL_ANSWERS_FILE, error);
-        return r < 0 ? r : install_onto(installer, target, error);
-}
-
-static int end_typed(const Installer *installer, Error *error)
-{
-        char answer[CONSOLE_ANSWER_MAX];
-
-        if (!installer->is_running)
-                return 0;
-        console_forget_typed();
-        if (!ask_again(installer,
-                            "\nPress Enter to start the machine again, or type \"off\" to switch it off; "
-                            "remove the medium when the screen goes dark: ",
-                            answer))
-                return 0;
-        return end_machine(installer, strcmp(answer, "off") == 0 ? INSTALL_END_POWEROFF : INSTALL_END_REBOOT,
-                        error);
-}
-
-/* Until something is installed: what goes wrong is said, and asked again. */
-static int converse(const Installer *installer, Error *error)
-{
-        if (isatty(STDIN_FILENO) != 1)
-                return error_set(error, ERROR_USAGE, EINVAL,
-                                "there is no terminal to ask on; put answers into " INSTALL_ANSWERS_FILE
-                                " on the medium's ESP, or name a file with --answers");
-        for (;;) {
-                _cleanup_disks_ InstallDisks disks = { 0 };
-                char answer[CONSOLE_ANSWER_MAX];
-                Error problem = { 0 };
-                int r = install_disks_find(&block_tree_default, installer->medium, NULL, &disks, error);
-
-                if (r < 0)
-                        return r;
-                print_disks(&disks);
-                if (!ask_again(installer,
-                                    "\nNumber of the disk to install onto (Enter: look again, off: switch "
-                                    "off): ",
-                                    answer))
-                        return error_set(error, ERROR_CANCELLED, ECANCELED, "nothing was chosen%s",
-                                        installer->is_running ? ", and the terminal is gone; start the "
-                                                                "machine again"
-                                                              : "");
-                if (strcmp(answer, "off") == 0)
-                        return end_machine(installer, INSTALL_END_POWEROFF, error);
-                if (!*answer)
-                        continue;
-                if (install_typed(installer, &disks, answer, &problem) >= 0)
-                        return end_typed(installer, error);
-                (void)fprintf(stderr, "\n%s: %s\n", PROGRAM_NAME, problem.message);
-        }
 }
 
 static int run(const char *medium, const char *file, Error *error)
@@ -339,7 +154,7 @@ static int run(const char *medium, const char *file, Error *error)
         if (r >= 0)
                 r = read_answers(&installer, file, &answers, error);
         if (r >= 0)
-                r = answers ? obey(&installer, answers, error) : converse(&installer, error);
+                r = answers ? installer_obey(&installer, answers, error) : installer_ask(&installer, error);
         free(installer.medium);
         return r;
 }
