@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every test that docs/security.md and docs/reliability.md name exists: a promise whose proof was renamed or dropped is
-found here. So is every sentence that the latter quotes of a test, and every row of the tables of tests/crash."""
+found here. So is every sentence that the latter quotes of a test, and every row of the tables of tests/crash. And what
+README.md and docs tell people to type is what the programs take."""
+import functools
+import glob
 import os
 import re
+import shlex
+import subprocess
 import sys
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -115,6 +120,99 @@ def _cases():
     return {case["section"] for case in harness.CASES}
 
 
+# ---- commands ----
+
+BUILD = os.environ.get("BASCULE_BUILD") or os.path.join(TOP, "build")
+PROGRAMS = {"bascule": "update-engine/bascule", "bascule-disk": "partition-tools/bascule-disk",
+            "bascule-image": "image-builder/bascule-image"}
+IN_A_LIST = re.compile(r"^\s*-? ?(?:run: )?(?=bascule)")  # of steps, in YAML
+ENDS = {"|", "||", "&&", ";", ">", "<", "&"}
+
+
+def _code(document):
+    """Lines of code: fenced, indented, or within a sentence."""
+    is_fenced, text = False, ""
+    for line in document.splitlines():
+        if line.startswith("```"):
+            is_fenced = not is_fenced
+        elif is_fenced or line.startswith("    "):
+            yield IN_A_LIST.sub("", line)
+        else:
+            text += line + "\n"
+    for span in re.findall(r"`([^`]+)`", text):
+        yield span.replace("\n", " ")
+
+
+def _commands(document):
+    """Words of each command line of ours, up to where another begins."""
+    for line in _code(document):
+        if line.partition(" ")[0] not in PROGRAMS:
+            continue
+        words = []
+        for word in shlex.split(line, comments=True):
+            if word in ENDS:
+                break
+            words.append(word)
+        yield words
+
+
+@functools.cache
+def _help(program, *verb):
+    """What --help says, or None when there is no such verb."""
+    done = subprocess.run([os.path.join(BUILD, PROGRAMS[program]), *verb, "--help"], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def _has_option(text, option):
+    return re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(option), text) is not None
+
+
+def _missing_options(words):
+    program, *rest = words
+    verb = rest[:1] if rest and re.fullmatch(r"[a-z][a-z-]*", rest[0]) else []
+    text = _help(program, *verb)
+    if text is None:
+        yield "%s %s" % (program, rest[0])
+        return
+    choice = re.match(r"Usage: \S+ \S+ (\w[\w-]*(?:\|[\w-]+)+)", text)
+    if choice and len(rest) > 1 and rest[1] not in choice[1].split("|"):
+        yield "%s %s %s" % (program, *rest[:2])
+    for word in rest:
+        option = word.partition("=")[0]
+        if re.fullmatch(r"--[a-z][a-z-]*|-[a-z]", option) and not _has_option(text, option):
+            yield "%s %s %s" % (program, " ".join(verb), option)
+
+
+def _missing_commands(paths):
+    for path in paths:
+        for words in _commands(_read(path)):
+            for problem in _missing_options(words):
+                yield "%s, which %s says" % (problem, os.path.relpath(path, TOP))
+
+
+def _help_of_verbs(program):
+    verbs = re.findall(r"(?m)^  ([a-z-]+)", _help(program))
+    return "\n".join(_help(program, verb) or "" for verb in verbs)
+
+
+def _missing_bare_options(path):
+    """Options that stand alone in a sentence belong to some verb."""
+    text = "\n".join(_help_of_verbs(program) for program in PROGRAMS)
+    for span in re.findall(r"`(--[a-z-]+)[^`]*`", _read(path)):
+        if not _has_option(text, span):
+            yield "%s, which %s says" % (span, os.path.relpath(path, TOP))
+
+
+def _missing_in_manuals():
+    for program in PROGRAMS:
+        pages = glob.glob(os.path.join(TOP, "docs/man", program + ".[18].scd"))
+        pages += glob.glob(os.path.join(TOP, "docs/man", program + "-[a-z]*.1.scd"))
+        manual = "\n".join(_read(page) for page in pages).replace("\\", "")
+        for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", _help_of_verbs(program)))):
+            if not _has_option(manual, option):
+                yield "%s in the manual of %s, which takes it" % (option, program)
+
+
 def _report(number, what, problems):
     for problem in problems:
         print("# there is no " + problem)
@@ -128,7 +226,7 @@ def main():
     count = len(FILE.findall(document))
     sections = set(_sections(document))
     cases = _cases()
-    print("1..6")
+    print("1..9")
     good = _report(1, "tests that the table of attacks names", sorted(set(_missing(document))))
     if cases is None:
         print("ok 2 - sections of the conformance cases # SKIP python3-cryptography is not installed")
@@ -139,6 +237,12 @@ def main():
     good &= _report(5, "sentences and rows that it quotes", [*_missing_sentences(other), *_missing_rows(other)])
     quotes = len(SAID.findall(other)), len(ROWS.findall(other))
     good &= _report(6, "it quotes any at all", [] if min(quotes) > 8 else ["quotation"])
+    paths = [os.path.join(TOP, "README.md"), *sorted(glob.glob(os.path.join(TOP, "docs/*.md")))]
+    problems = [*_missing_commands(paths), *_missing_bare_options(os.path.join(TOP, "docs/ci.md"))]
+    good &= _report(7, "verbs and options that README.md and docs tell people to type", problems)
+    counts = [len(list(_commands(_read(os.path.join(TOP, path))))) for path in ("README.md", "docs/ci.md")]
+    good &= _report(8, "there are any", [] if min(counts) > 10 else ["command line"])
+    good &= _report(9, "options in the manuals of the programs that take them", list(_missing_in_manuals()))
     sys.exit(0 if good else 1)
 
 
