@@ -12,6 +12,10 @@
 #define STATUS_MAX (65 * MIB)
 #define LINE_MAX_SHOWN 400
 
+/* Part of what apt says of indexes whose Valid-Until: is past. */
+#define EXPIRED "is expired"
+#define EXPIRED_REMEDY "; Expired=yes in [Packages] takes it, which is right for a snapshot only"
+
 /* What of this machine's configuration is about reaching a server. */
 static const char *const kept[] = { "Acquire::http::", "Acquire::https::", "Acquire::ftp::",
         "Acquire::Retries ", "Acquire::ForceIPv4 ", "Acquire::ForceIPv6 " };
@@ -170,10 +174,13 @@ void apt_explain(int log_fd, const char *what, const char *log_path, ErrorCode c
                 line = strncmp(text, "E: ", 3) == 0 ? text : strstr(text, "\nE: ");
         }
         if (line) {
+                size_t length;
+
                 line += *line == '\n' ? 4 : 3;
+                length = MIN_OF(strcspn(line, "\n"), (size_t)LINE_MAX_SHOWN);
                 error_clear(error);
-                (void)error_set(error, code, EIO, "%s: %.*s%s%s%s", what,
-                                (int)MIN_OF(strcspn(line, "\n"), (size_t)LINE_MAX_SHOWN), line,
+                (void)error_set(error, code, EIO, "%s: %.*s%s%s%s%s", what, (int)length, line,
+                                memmem(line, length, EXPIRED, strlen(EXPIRED)) ? EXPIRED_REMEDY : "",
                                 log_path ? " (log: " : "", log_path ? log_path : "", log_path ? ")" : "");
         } else if (log_path)
                 /* Then the Error has the last line of the log. */

@@ -278,6 +278,34 @@ def an_archive_that_nobody_signed_is_not_locked(world):
 
 
 @test
+def an_archive_that_has_expired_is_taken_when_the_recipe_says_so(world):
+    scene = Scene(world)
+    snapshot = {"Date": "Sat, 01 Jan 2022 00:00:00 UTC", "Valid_Until": "Sat, 08 Jan 2022 00:00:00 UTC"}
+    scene.archive.publish(**snapshot)
+    scene.run("lock", status=8, says="is expired")
+    scene.run("lock", status=8, says="Expired=yes in [Packages] takes it")
+    scene.run("lock", "--set", "Packages.Expired=no", status=8, says="is expired")
+    assert not os.path.exists(scene.lock)
+    expired = ("--set", "Packages.Expired=yes")
+    source = scene.make(*expired)["sources"][0]
+    assert source["date"] == "2022-01-01T00:00:00Z", source
+    # It is signed all the same, by who may, and what it names is what comes.
+    scene.run("lock", "--update", *expired, "--set", "Packages.Keyring=", status=8, says="the archive's indexes cannot be used")
+    path = os.path.join(scene.archive.dist, "InRelease")
+    text = scene.archive.read("InRelease")
+    with open(path, "wb") as file:
+        file.write(text.replace(b"08 Jan", b"09 Jan"))
+    scene.run("lock", "--update", *expired, status=8, says="the archive's indexes cannot be used")
+    with open(path, "wb") as file:
+        file.write(text)
+    with open(os.path.join(scene.archive.dist, "main/binary-amd64/Packages"), "ab") as file:
+        file.write(b"\n")
+    scene.run("lock", "--update", *expired, status=8, says="the archive's indexes cannot be used")
+    # Of the lock that was made, packages are fetched with and without the setting.
+    assert json.loads(scene.run("lock", "--fetch", "--json"))["fetched-packages"] == 7
+
+
+@test
 def packages_that_do_not_fit_are_explained(world):
     scene = Scene(world)
     scene.run("lock", "--set", "Packages.Install=no-such", status=1, says="Unable to locate package no-such")

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import subprocess
 
 SUITE = "tiny"
@@ -63,8 +64,8 @@ class Archive:
     def remove(self, name, version):
         os.unlink(self.path(name, version))
 
-    def publish(self):
-        """Indexes of what is in the pool, signed."""
+    def publish(self, **fields):
+        """Indexes of what is in the pool, signed; with these fields of the Release file, such as Valid_Until="..."."""
         index = os.path.join(self.dist, "main/binary-amd64")
         os.makedirs(index, exist_ok=True)
         with open(index + "/Packages", "wb") as file:
@@ -72,6 +73,9 @@ class Archive:
         release = _run("apt-ftparchive", "-o", "APT::FTPArchive::Release::Suite=" + SUITE, "-o",
                        "APT::FTPArchive::Release::Codename=" + SUITE, "-o", "APT::FTPArchive::Release::Components=main",
                        "-o", "APT::FTPArchive::Release::Architectures=amd64", "release", self.dist)
+        for key, value in fields.items():
+            name = key.replace("_", "-").encode()
+            release = name + b": " + value.encode() + b"\n" + re.sub(rb"(?m)^%s:.*\n" % name, b"", release)
         plain = os.path.join(self.scratch, "Release")
         with open(plain, "wb") as file:
             file.write(release)
