@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts of a recipe: what they may do to the tree, what they see, and what happens when they cannot run or fail."""
 import glob
+import json
 import os
 import pwd
 import shutil
@@ -14,8 +15,8 @@ from harness.patience import wait_until
 from harness.system import RECIPE, SYSTEM, Scene, programs
 from harness.tap import Skip, need_root, run, test
 
-PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/chmod", "/bin/chown", "/bin/ln", "/bin/ls", "/bin/mkdir", "/bin/mknod", "/bin/sleep",
-            "/usr/bin/env")
+PROGRAMS = ("/bin/sh", "/bin/cat", "/bin/chmod", "/bin/chown", "/bin/date", "/bin/ln", "/bin/ls", "/bin/mkdir", "/bin/mknod",
+            "/bin/sleep", "/usr/bin/env")
 UNIT = "[Unit]\nDescription=made by a script\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -238,6 +239,33 @@ def what_changes_while_it_is_read_is_not_kept(world):
         assert status == 1 and "changed while it was read; run this again" in said, (status, said)
         shutil.rmtree(scene.cache)
     assert _edit(scene, options)[0] == 0 and scene.read("opt/file") == "two"
+    scene.nothing_is_left()
+
+
+@test
+def what_two_builds_do_not_share_is_named_with_its_cause(world):
+    need_user_namespaces()
+    scene = Scripts(world)
+    engine = ("--engine-root", world.stage)
+    steady, clock = scene.script("echo same >/opt/x\n", "steady"), scene.script("date +%s.%N >/opt/x\n", "clock")
+    scene.run("repro", "a.tar", *clock, *engine, status=1, says="bascule-image: not reproducible: the first file that differs is "
+              "/opt/x (of no package: a script makes it), by time: let what writes it take SOURCE_DATE_EPOCH")
+    # Against what was built before, of a script that does the same each time and of one that does not.
+    scene.build("a.tar", *steady)
+    report = json.loads(scene.run("repro", "a.tar", *steady, *engine, "--against", scene.out, "--json"))
+    assert report["reproducible"] and "difference" not in report, report
+    assert sorted(entry["file"] for entry in report["artifacts"]) == sorted(os.listdir(scene.out)), report
+    assert all(entry["same"] for entry in report["artifacts"]), report
+    chance = scene.script("cat /proc/sys/kernel/random/uuid >/opt/x\n", "chance")
+    scene.build("a.tar", *chance)
+    report = json.loads(scene.run("repro", "a.tar", *chance, *engine, "--against", scene.out, "--json", status=1,
+                                  says="by randomness: "))
+    assert not report["reproducible"] and {"file": "root.erofs", "same": False} in report["artifacts"], report
+    difference = report["difference"]
+    assert (difference["artifact"], difference["path"], difference["package"], difference["cause"]) == (
+        "root.erofs", "opt/x", None, "randomness"), difference
+    assert "Remove=" in difference["remedy"], difference
+    scene.run("repro", "a.tar", *steady, *engine, "--against", scene.path("none"), status=2, says="cannot look into ")
     scene.nothing_is_left()
 
 
