@@ -10,11 +10,10 @@ import shutil
 import subprocess
 import tarfile
 
-from harness.archive import SUITE, Archive
 from harness.oci import TYPE, Layout, archive, digest, member
+from harness.packages import Packages, dpkg_system
 from harness.repository import bascule_image
-from harness.servers import Hostile
-from harness.system import SYSTEM, Scene, programs
+from harness.system import SYSTEM, Scene
 from harness.tap import Skip, need_root, run, test
 
 
@@ -169,6 +168,30 @@ def a_layout_of_umoci_is_read(world):
     tree = scene.tree()
     assert (tree["etc/own"].uid, tree["etc/own"].gid) == (7, 8) and tree["etc/shadow"].mode == 0o640
     assert sorted(name for name in tree if name.startswith("opt/")) == ["opt/full"] and "usr/bin/tool" not in tree, tree
+
+
+@test
+def what_skopeo_copied_is_the_same_image(world):
+    if not shutil.which("skopeo"):
+        raise Skip("skopeo is not installed")
+    scene = Scene(world)
+    layout = scene.layout()
+    lower, upper = archive(*SYSTEM, member("opt"), member("opt/gone", "x")), archive(member("opt"), member("opt/.wh.gone", ""), member("opt/new", "x"))
+    layout.tag(layout.image(lower, upper), "v1").tag(layout.image(lower, compression=""), "v2")
+    scene.build("oci:layout:v1")
+    expected = scene.root_hash()
+    assert "opt/new" in scene.tree() and "opt/gone" not in scene.tree()
+    for tag, places in (("v1", ("oci:copy", "oci-archive:copy.tar")), ("v2", ("oci:copy", "oci-archive:other.tar"))):
+        for place in places:
+            kind, _, name = place.partition(":")
+            subprocess.run(["skopeo", "--insecure-policy", "copy", "--quiet", "oci:%s:%s" % (scene.path("layout"), tag),
+                            "%s:%s:%s" % (kind, scene.path(name), tag)], capture_output=True, check=True)
+    for base in ("oci:copy:v1", "oci:copy.tar:v1", "oci:copy.tar"):
+        scene.build(base)
+        assert scene.root_hash() == expected, base
+    for base in ("oci:copy:v2", "oci:other.tar:v2"):
+        scene.build(base)
+        assert "opt/gone" in scene.tree() and scene.root_hash() != expected, base
 
 
 @test
@@ -429,47 +452,7 @@ def what_a_recipe_may_ask_of_a_base_is_checked(world):
 
 # ---- packages on top ----
 
-# What dpkg needs to install a package without scripts.
-PROGRAMS = ("/bin/sh", "/bin/rm", "/bin/tar", "/usr/bin/env", "/usr/bin/diff", "/usr/bin/dpkg", "/usr/bin/dpkg-deb",
-            "/usr/bin/dpkg-split", "/usr/sbin/ldconfig", "/usr/sbin/start-stop-daemon")
-STATUS = ("Package: library\nStatus: install ok installed\nMaintainer: x\nArchitecture: all\nVersion: %s\n"
-          "Description: in the base\n\n"
-          # What a build of ours leaves in an archive of packages, which can be a base too.
-          "Package: bascule-no-initrd\nStatus: install ok installed\nMaintainer: Bascule\nArchitecture: all\nVersion: 1\n"
-          "Description: no initrd\n\n")
 EVIL = 'DPkg::Pre-Invoke { "touch %s"; };\nAPT::Update::Pre-Invoke { "touch %s"; };\n'
-
-
-def _dpkg_system(*more, version="1"):
-    """A system with a dpkg that works, made of files of this machine, and one package in its database."""
-    members = [*SYSTEM, member("tmp", mode=0o1777), member("var"), member("var/lib"), member("var/lib/dpkg"),
-               member("var/lib/dpkg/status", STATUS % version), member("var/lib/dpkg/info"), member("var/lib/dpkg/updates"),
-               member("var/lib/dpkg/info/library.list", "/.\n"), member("var/lib/dpkg/info/format", "1\n"), *more]
-    return archive(*members, *programs(PROGRAMS), member("usr/sbin"), member("usr/lib64"))
-
-
-class Packages(Scene):
-    """With an archive of tiny packages and the recipe's own mirror."""
-
-    def __init__(self, world):
-        need_root("to install packages without subordinate ids")
-        super().__init__(world)
-        self.archive = Archive(world)
-        self.archive.add("tool", "2", Depends="library (>= 1)")
-        self.archive.add("library", "1")
-        self.archive.add("unasked", Essential="yes", Priority="required")
-        self.archive.publish()
-        self.server = Hostile(self.archive.folder)
-        world.servers.append(self.server)
-        os.chmod(world.folder, 0o755)  # apt checks signatures as a user of its own
-        self.options = []
-        for setting in ("Suites=" + SUITE, "Mirror=" + self.server.url, "Keyring=" + self.archive.keyring,
-                        "Install=tool"):
-            self.options += ["--set", "Packages." + setting]
-
-    def packages(self):
-        with open(os.path.join(self.out, "image.json"), encoding="ascii") as file:
-            return {package["name"]: package["version"] for package in json.load(file)["packages"]}
 
 
 def _judge_bill(scene):
@@ -481,7 +464,7 @@ def _judge_bill(scene):
 @test
 def packages_are_installed_on_what_the_base_has(world):
     scene = Packages(world)
-    scene.put("a.tar", _dpkg_system())
+    scene.put("a.tar", dpkg_system())
     assert scene.build("a.tar", *scene.options)[:2] == ["base", "packages"]
     assert scene.packages() == {"library": "1", "tool": "2"}, scene.packages()
     tree = scene.tree()
@@ -497,7 +480,7 @@ def packages_are_installed_on_what_the_base_has(world):
     assert scene.root_hash() == free
     _judge_bill(scene)
     # Another base: the lock is stale, and renewed it upgrades what is too old.
-    scene.put("a.tar", _dpkg_system(version="0.5"))
+    scene.put("a.tar", dpkg_system(version="0.5"))
     scene.refuse("a.tar", "the lock is stale: the recipe has Base=", 5, *scene.options)
     assert "+ library 1" in scene.run("lock", "a.tar", "--update", *scene.options)
     scene.build("a.tar", "--locked", *scene.options)
@@ -526,7 +509,7 @@ def _papers_are_targets(repo, version, folder):
 @test
 def what_an_update_mends_is_told_from_changelogs(world):
     scene = Packages(world)
-    scene.put("a.tar", _dpkg_system())
+    scene.put("a.tar", dpkg_system())
     log = ENTRY % ("source", "2", "New.") + ENTRY % ("source", "1", "CVE-2019-0001")
     scene.archive.add("tool", "2", changelog=log, Source="source")
     scene.archive.publish()
@@ -597,7 +580,7 @@ def settings_of_a_base_are_not_read(world):
     scene = Packages(world)
     mark = scene.path("run-by-the-base")
     evil = EVIL % (mark, mark)
-    scene.put("a.tar", _dpkg_system(member("etc/apt/apt.conf.d/99evil", evil), member("etc/apt/apt.conf", evil),
+    scene.put("a.tar", dpkg_system(member("etc/apt/apt.conf.d/99evil", evil), member("etc/apt/apt.conf", evil),
                                     member("etc/apt/sources.list.d/evil.list", "deb [trusted=yes] file:/nowhere x y\n"),
                                     member("etc/apt/preferences.d/evil", "Package: tool\nPin: release *\nPin-Priority: -1\n")))
     scene.build("a.tar", *scene.options)
@@ -619,7 +602,7 @@ def links_of_a_base_lead_nothing_out_of_it(world):
                          ("etc/apt/apt.conf.d", ""), ("etc/apt/preferences.d", ""), ("etc/apt/sources.list.d", "")):
         links.append(member(name, link=folder + target, kind=tarfile.SYMTYPE))
     before = os.stat(scene.path("victim/file")).st_mode
-    scene.put("a.tar", _dpkg_system(*links))
+    scene.put("a.tar", dpkg_system(*links))
     scene.build("a.tar", *scene.options)
     assert scene.packages()["tool"] == "2"
     assert sorted(os.listdir(folder)) == ["file", "pkgcache.bin", "x.deb"], os.listdir(folder)
@@ -635,7 +618,7 @@ def a_base_that_nothing_can_be_installed_on_says_why(world):
     for data, says in ((archive(*SYSTEM), "packages cannot be installed on the base: it has no dpkg"),
                        (archive(*SYSTEM, member("var"), member("var/lib", link="/tmp", kind=tarfile.SYMTYPE)),
                         "one of its system folders is a link or a file"),
-                       (_dpkg_system(member("var/lib/dbus", link=scene.folder, kind=tarfile.SYMTYPE)),
+                       (dpkg_system(member("var/lib/dbus", link=scene.folder, kind=tarfile.SYMTYPE)),
                         "one of its system folders is a link or a file"),
                        (archive(*SYSTEM, member("sbin", link=scene.folder, kind=tarfile.SYMTYPE)),
                         "one of its system folders is a link or a file")):
