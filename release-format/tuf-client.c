@@ -103,8 +103,22 @@ static int check_next_root(const TufMetadata *old, const TufMetadata *new, Error
         return 0;
 }
 
+/* Section 5.3.11, before the root that takes a key away is kept: if this is cut off, or ends for another
+ * reason, that root is met again or all is done, so no version that a lost key made stays the measure. */
+static int forget_rotated(TufClient *client, const TufMetadata *old, const TufMetadata *new, Error *error)
+{
+        bool is_rotated = false;
+        int r = 0;
+
+        for (TufRole role = TUF_ROLE_TIMESTAMP; role <= TUF_ROLE_SNAPSHOT; role++)
+                is_rotated |= tuf_signers_lost_key(&old->signers[role], &new->signers[role]);
+        for (TufRole role = TUF_ROLE_TIMESTAMP; role <= TUF_ROLE_SNAPSHOT && is_rotated && r >= 0; role++)
+                r = client->store.remove(client->store.data, tuf_role_name(role), error);
+        return r;
+}
+
 /* One round of section 5.3. 0 when there is no further root, 1 when there was one. */
-static int update_root_once(TufClient *client, bool *ret_rotated, Error *error)
+static int update_root_once(TufClient *client, Error *error)
 {
         _cleanup_(tuf_metadata_freep) TufMetadata *new = NULL;
         _cleanup_buffer_ Buffer bytes = BUFFER_WITH_CAP(TUF_ROOT_MAX);
@@ -117,32 +131,22 @@ static int update_root_once(TufClient *client, bool *ret_rotated, Error *error)
         if (r >= 0)
                 r = check_next_root(old, new, error);
         if (r >= 0)
+                r = forget_rotated(client, old, new, error);
+        if (r >= 0)
                 r = save(client, TUF_ROLE_ROOT, &bytes, error);
         if (r < 0)
                 return r;
-        for (TufRole role = TUF_ROLE_TIMESTAMP; role <= TUF_ROLE_SNAPSHOT; role++)
-                *ret_rotated = *ret_rotated ||
-                               tuf_signers_lost_key(&old->signers[role], &new->signers[role]);
         trust(client, TUF_ROLE_ROOT, TAKE_PTR(new));
         return 1;
 }
 
 static int update_root(TufClient *client, Error *error)
 {
-        bool is_rotated = false;
         int r = 1;
 
         for (unsigned i = 0; i < TUF_ROOT_ROTATIONS_MAX && r > 0; i++)
-                r = update_root_once(client, &is_rotated, error);
-        if (r >= 0)
-                r = tuf_client_check_expiry(client, "root", client->trusted[TUF_ROLE_ROOT], error);
-        /* Section 5.3.11. Should power go before this is done, load_trusted() drops what the lost keys
-         * signed. */
-        if (r >= 0 && is_rotated)
-                r = client->store.remove(client->store.data, "timestamp", error);
-        if (r >= 0 && is_rotated)
-                r = client->store.remove(client->store.data, "snapshot", error);
-        return r;
+                r = update_root_once(client, error);
+        return r < 0 ? r : tuf_client_check_expiry(client, "root", client->trusted[TUF_ROLE_ROOT], error);
 }
 
 /* Section 5.4.3. 0 when the new timestamp brings nothing new, 1 when it does. */

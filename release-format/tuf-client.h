@@ -50,6 +50,7 @@ TufClient *tuf_client_free(TufClient *client);
 DEFINE_CLEANUP(TufClient *, tuf_client_free)
 
 /* Section 5.3 to 5.6: root chain, timestamp, snapshot, top-level targets; each is saved as it verifies.
+ * Timestamp and snapshot go from the store before a root is saved that takes a key of theirs away.
  * Errors: ERROR_UNTRUSTED (the message names role and rule), ERROR_NETWORK from the transport. */
 int tuf_client_refresh(TufClient *client, Error *error);
 

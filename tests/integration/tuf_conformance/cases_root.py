@@ -285,6 +285,36 @@ def _(test):
     test.trusts(targets=1)
 
 
+def cut_off_rotation(title, stop, go_on):
+    """A refresh ends after it has kept a root with another timestamp key, and before it is done with what the old key
+    signed. What the next one finds has begun anew, and the snapshot's key is what it was."""
+    @case("5.3.11", title, second="it removes nothing: what the present keys signed stays the measure")
+    def _(test):
+        test.repo.publish("targets", version=100)
+        test.repo.publish("snapshot", "timestamp")
+        test.start()
+        test.repo.rotate("timestamp")
+        stop(test.repo)
+        test.refuses(root=2)
+        go_on(test.repo)
+        test.repo.publish("targets", version=1)
+        test.repo.publish("snapshot", "timestamp")
+        test.refreshes()
+        test.trusts(targets=1)
+
+
+def server_fails_after_root(repo):
+    repo.publish("root")
+    repo.files["metadata/3.root.json"] = status(500)
+
+
+cut_off_rotation("versions begin anew even if the refresh that met the new key was cut off",
+                 server_fails_after_root, lambda repo: repo.files.pop("metadata/3.root.json"))
+cut_off_rotation("versions begin anew even if the root with the new key had expired",
+                 lambda repo: repo.publish("root", edit=lambda part: part.update(expires=PAST)),
+                 lambda repo: repo.publish("root"))
+
+
 @case("5.3.11", "a new root with the same keys is no reason to let versions go back")
 def _(test):
     test.repo.publish("timestamp", version=100)
