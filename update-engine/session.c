@@ -199,6 +199,15 @@ static int start_fetch(Session *session, uint64_t now, Error *error)
         return r < 0 ? pass_failed(r, error) : 0;
 }
 
+/* Verifies what fetch brought, and keeps each role that verifies. Nothing else that fetch says counts. */
+static int replay(Session *session, uint64_t now, Error *error)
+{
+        TufTransport transport = { .fetch = replay_fetch, .data = session };
+        TufStore store = trust_store_interface(&session->store);
+        int r = tuf_client_new(&transport, &store, (int64_t)now, &session->tuf, error);
+        return r < 0 ? r : tuf_client_refresh(session->tuf, error);
+}
+
 int session_open(Operation *operation, unsigned flags, Session **ret, Error *error)
 {
         Frame frame;
@@ -216,13 +225,11 @@ int session_open(Operation *operation, unsigned flags, Session **ret, Error *err
                 r = start_fetch(session, now, error);
         if (r >= 0)
                 r = await_frame(session, FRAME_REFRESHED, &frame, error);
-        if (r < 0)
-                return r;
-        TufTransport transport = { .fetch = replay_fetch, .data = session };
-        TufStore store = trust_store_interface(&session->store);
-        r = tuf_client_new(&transport, &store, (int64_t)now, &session->tuf, error);
+        /* A root that takes keys away counts from when it was seen, whatever failed after it. */
+        if (r < 0 && session->brought.count > 0)
+                (void)replay(session, now, NULL);
         if (r >= 0)
-                r = tuf_client_refresh(session->tuf, error);
+                r = replay(session, now, error);
         if (r < 0)
                 return r;
         trust_store_note_etag(&session->store, session->etag);

@@ -10,7 +10,8 @@
 typedef struct Session Session;
 
 /* Starts fetch, refreshes the metadata (flags: InstallFlags, of which INSTALL_ALLOW_EXPIRED counts). The
- * operation must outlive the session. */
+ * operation must outlive the session. What fetch brought is verified and kept as far as it verifies, even
+ * when its refresh, or the whole, fails. */
 int session_open(Operation *operation, unsigned flags, Session **ret, Error *error);
 Session *session_free(Session *session);
 DEFINE_CLEANUP(Session *, session_free)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A test program that includes this is the roles, too, as basculed is. Its fetch only waits for its end; its
- * apply is the test's fake_apply(), which may say whatever an apply that was taken over might. */
+/* A test program that includes this is the roles, too, as basculed is: the test's fake_fetch() and
+ * fake_apply(), which may say whatever a fetch or an apply that was taken over might. */
 
 #include "frames.h"
 #include "roles.h"
@@ -11,8 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What fetch does, from its first order on; the exit status. */
+static int fake_fetch(FrameReader *reader);
 /* What apply does with its orders; the exit status. */
 static int fake_apply(const ApplySetup *setup);
+
+/* A fetch that only waits for its end. */
+static inline int fake_fetch_waits(FrameReader *reader)
+{
+        Frame frame;
+
+        while (frame_receive(reader, ROLE_FD_CONTROL, &frame) >= 0)
+                continue;
+        return EXIT_SUCCESS;
+}
 
 /* FRAME_PROGRESS or FRAME_APPLIED. False when nobody listens any more. */
 static inline bool fake_apply_tells(FrameType type, uint64_t right_bytes, uint64_t written_bytes)
@@ -29,10 +41,8 @@ static inline int fake_role(bool is_apply)
         ApplySetup setup;
         Frame frame;
 
-        while (!is_apply && frame_receive(&reader, ROLE_FD_CONTROL, &frame) >= 0)
-                continue;
         if (!is_apply)
-                return EXIT_SUCCESS;
+                return fake_fetch(&reader);
         if (frame_receive(&reader, ROLE_FD_CONTROL, &frame) < 0 || frame.type != FRAME_APPLY_SETUP ||
                         apply_setup_take(&frame, &setup) < 0)
                 return EXIT_FAILURE;

@@ -14,6 +14,11 @@
 #define ROOT_SIZE (64 * KIB)
 #define UKI_SIZE (8 * KIB)
 
+static int fake_fetch(FrameReader *reader)
+{
+        return fake_fetch_waits(reader);
+}
+
 static int fake_apply(const ApplySetup *setup)
 {
         return fake_apply_tells(FRAME_APPLIED, setup->target_size_bytes, 0) ? EXIT_SUCCESS : EXIT_FAILURE;

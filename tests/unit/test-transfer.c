@@ -12,6 +12,11 @@ enum { GETS_ON = 4096, SAYS_ONLY_THAT_IT_LIVES = 8192, WRITES_WITHOUT_END = 1228
 
 #define SIGNS 2000
 
+static int fake_fetch(FrameReader *reader)
+{
+        return fake_fetch_waits(reader);
+}
+
 static int fake_apply(const ApplySetup *setup)
 {
         uint64_t size = setup->target_size_bytes;
