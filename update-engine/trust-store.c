@@ -13,25 +13,32 @@
 #define ETAG_FILE "timestamp.etag"
 #define ETAG_FILE_MAX 512
 
-/* Of a root that its own keys vouch for, as they do for every one that was trusted; 0 for any other. A root
- * on /var that was damaged there must not stop updates: the image's leads to it once more. */
-static uint64_t root_version(const void *data, size_t size)
+/* Of a root that its own keys vouch for, as they do for every one that was trusted. */
+static int root_version(const void *data, size_t size, uint64_t *ret)
 {
         _cleanup_(tuf_metadata_freep) TufMetadata *root = NULL;
-        if (tuf_metadata_parse("root", TUF_ROLE_ROOT, data, size, &root, NULL) < 0 ||
-                        tuf_verify("root", root, &root->keys, &root->signers[TUF_ROLE_ROOT], NULL) < 0)
-                return 0;
-        return root->version;
+        int r = tuf_metadata_parse("root", TUF_ROLE_ROOT, data, size, &root, NULL);
+        if (r >= 0)
+                r = tuf_verify("root", root, &root->keys, &root->signers[TUF_ROLE_ROOT], NULL);
+        if (r >= 0)
+                *ret = root->version;
+        return r;
 }
 
+/* A root on /var that was damaged there must not stop updates: the image's leads to it once more. */
 static int store_load(void *data, const char *role, Buffer *ret, Error *error)
 {
         const TrustStore *store = data;
         if (strcmp(role, "root") != 0)
                 return store->files.load(store->files.data, role, ret, error);
         _cleanup_buffer_ Buffer saved = BUFFER_WITH_CAP(TUF_ROOT_MAX);
+        uint64_t version = 0;
         int r = store->files.load(store->files.data, role, &saved, NULL);
-        if (r >= 0 && root_version(saved.data, saved.size) > store->image_root_version)
+        if (r >= 0)
+                r = root_version(saved.data, saved.size, &version);
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r >= 0 && version > store->image_root_version)
                 return buffer_append(ret, saved.data, saved.size);
         return buffer_append(ret, store->image_root, store->image_root_size);
 }
@@ -62,7 +69,14 @@ int trust_store_open(TrustStore *store, const Host *host, Error *error)
                 return error_set(error, ERROR_UNTRUSTED, -r,
                                 "cannot read the trusted root %s (%s), so no release can be believed",
                                 host->trusted_root_path, strerror(-r));
-        store->image_root_version = root_version(store->image_root, store->image_root_size);
+        r = root_version(store->image_root, store->image_root_size, &store->image_root_version);
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r < 0)
+                return error_set(error, ERROR_UNTRUSTED, EBADMSG,
+                                "the trusted root %s is damaged, so no release can be believed; this host "
+                                "needs an image that carries the repository's root.json",
+                                host->trusted_root_path);
         store->folder = path_join(host->state_folder, "metadata");
         if (!store->folder)
                 return error_oom(error);

@@ -3,7 +3,8 @@
 
 /* Trusted metadata on the host: the folder metadata/ in the state folder, except that the root is the newer
  * of the one there and the one in the image. So a lost or damaged /var means starting again from the image's
- * root, and an image without a readable root means that nothing is believed. */
+ * root, and an image without a root that its own keys vouch for means that nothing is believed, whatever
+ * lies on /var. */
 
 #include "host.h"
 #include "http-headers.h"
@@ -17,7 +18,7 @@ typedef struct TrustStore {
         TufStore files;
 } TrustStore;
 
-/* Makes the folder when there is none. ERROR_UNTRUSTED when the image has no root. */
+/* Makes the folder when there is none. ERROR_UNTRUSTED when the image has no root, or a damaged one. */
 int trust_store_open(TrustStore *store, const Host *host, Error *error);
 void trust_store_close(TrustStore *store);
 

@@ -335,20 +335,30 @@ TEST(missing_key_taken_for_no_check)
         CHECK_OK(tree_remove(AT_FDCWD, folder));
 }
 
-/* That trust begins with `wanted` when /var holds `saved`, and the image `own`. */
-static void check_beginning(const char *folder, const char *own, const char *saved, const char *wanted)
+/* Opens the store of a host whose image holds the root `own`, and /var `saved`. */
+static int open_with_roots(
+                TrustStore *store, const char *folder, const char *own, const char *saved, Error *error)
 {
         _cleanup_free_ char *image = path_join(folder, "image.json"), *kept = path_join(folder, "metadata");
         _cleanup_free_ char *root = path_join(folder, "metadata/root.json");
-        _cleanup_buffer_ Buffer found = BUFFER_WITH_CAP(TUF_ROOT_MAX);
         Host host = { .state_folder = (char *)(uintptr_t)folder, .trusted_root_path = image };
-        TrustStore store;
+        int r = directory_make(AT_FDCWD, kept, 0700);
+
+        if (r >= 0)
+                r = file_replace(AT_FDCWD, image, own, strlen(own), 0600);
+        if (r >= 0)
+                r = file_replace(AT_FDCWD, root, saved, strlen(saved), 0600);
+        return r < 0 ? r : trust_store_open(store, &host, error);
+}
+
+/* That trust begins with `wanted`. */
+static void check_beginning(const char *folder, const char *own, const char *saved, const char *wanted)
+{
+        _cleanup_buffer_ Buffer found = BUFFER_WITH_CAP(TUF_ROOT_MAX);
+        TrustStore store = { 0 };
         TufStore files;
 
-        CHECK_OK(directory_make(AT_FDCWD, kept, 0700));
-        CHECK_OK(file_replace(AT_FDCWD, image, own, strlen(own), 0600));
-        CHECK_OK(file_replace(AT_FDCWD, root, saved, strlen(saved), 0600));
-        CHECK_OK(trust_store_open(&store, &host, NULL));
+        CHECK_OK(open_with_roots(&store, folder, own, saved, NULL));
         files = trust_store_interface(&store);
         CHECK_OK(files.load(files.data, "root", &found, NULL));
         CHECK_EQ(found.size, strlen(wanted));
@@ -356,7 +366,19 @@ static void check_beginning(const char *folder, const char *own, const char *sav
         trust_store_close(&store);
 }
 
-/* A later root that was damaged on /var is as good as none. */
+static void check_refusal(const char *folder, const char *own, const char *saved)
+{
+        TrustStore store = { 0 };
+        Error error = { 0 };
+
+        CHECK_EQ(open_with_roots(&store, folder, own, saved, &error), -EBADMSG);
+        CHECK_EQ(error.code, ERROR_UNTRUSTED);
+        CHECK(strstr(error.message, "image.json is damaged"));
+        trust_store_close(&store);
+}
+
+/* A later root that was damaged on /var is as good as none. One in the image is never made up for by what
+ * lies on /var, for which nobody but its own keys would vouch. */
 TEST(damaged_root_taken_for_the_newest)
 {
         _cleanup_free_ char *path = corpus_file("root.json"), *text = NULL, *damaged = NULL;
@@ -368,7 +390,9 @@ TEST(damaged_root_taken_for_the_newest)
         CHECK(damaged && mkdtemp(folder));
         check_beginning(folder, text, damaged, text);
         check_beginning(folder, text, "{}", text);
-        check_beginning(folder, damaged, text, text);
+        check_refusal(folder, damaged, text);
+        check_refusal(folder, "{}", text);
+        check_refusal(folder, "", text);
         CHECK_OK(tree_remove(AT_FDCWD, folder));
 }
 
