@@ -3,7 +3,7 @@
 """Runs the tests that meson knows, suite by suite, and counts their TAP lines.
 
 Unit and corpus tests come from the sanitized build, those that drive whole programs or machines from the plain
-one. A program that dies, times out, or runs fewer tests than it planned counts as a failure of its own. Programs run
+one; a unit test that a sanitizer keeps from trying all is in the suites of both. A program that dies, times out, or runs fewer tests than it planned counts as a failure of its own. Programs run
 side by side, one on each processor; what they say comes in their order all the same.
 """
 import argparse
