@@ -16,7 +16,8 @@
 /* Something that is removed whole. */
 typedef struct Item {
         char *path;
-        bool has_lock; /* PATH.lock */
+        bool has_lock;     /* PATH.lock */
+        bool is_lone_lock; /* and nothing else: goes in any case, and counts for nothing */
         time_t used;
         uint64_t size_bytes;
 } Item;
@@ -74,6 +75,25 @@ static int add(Items *items, char *path, bool has_lock, time_t used)
         return 0;
 }
 
+/* A lock's file; nothing is done unless it is all that is left, of what was never kept. */
+static int add_lone_lock(Items *items, const char *path, time_t used)
+{
+        _cleanup_free_ char *entry = strndup(path, strlen(path) - strlen(".lock"));
+        _cleanup_free_ char *partial = entry ? string_format("%s.partial", entry) : NULL;
+        int r;
+
+        if (!partial)
+                return -ENOMEM;
+        if (access(entry, F_OK) == 0 || access(partial, F_OK) == 0)
+                return 0;
+        r = add(items, entry, true, used);
+        if (r < 0)
+                return r;
+        items->list[items->count - 1].is_lone_lock = true;
+        entry = NULL;
+        return 0;
+}
+
 /* In a folder of steps: KEY and KEY.partial, each a folder, under KEY.lock; in the others, files. */
 static int add_child(Items *items, const char *folder, const char *name)
 {
@@ -84,8 +104,10 @@ static int add_child(Items *items, const char *folder, const char *name)
 
         if (!path)
                 return -ENOMEM;
-        if (lstat(path, &status) < 0 || ends_with(name, ".lock"))
+        if (lstat(path, &status) < 0)
                 return 0;
+        if (ends_with(name, ".lock"))
+                return add_lone_lock(items, path, status.st_mtime);
         is_step = S_ISDIR(status.st_mode);
         if (is_step && ends_with(name, ".partial"))
                 path[strlen(path) - strlen(".partial")] = 0;
@@ -176,7 +198,8 @@ static int remove_locked(const Item *item)
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? 0 : -errno;
         /* Who removed it meanwhile may have let another make the entry, under a new lock. */
-        if (fstat(fd, &status) < 0 || status.st_nlink == 0)
+        if (fstat(fd, &status) < 0 || status.st_nlink == 0 ||
+                        (item->is_lone_lock && access(item->path, F_OK) == 0))
                 return 0;
         r = tree_remove(AT_FDCWD, item->path);
         if (r >= 0)
@@ -200,23 +223,25 @@ static int sweep(const Items *items, const CacheGcOptions *options, CacheGcRepor
 {
         time_t now = time(NULL);
 
-        for (size_t i = 0; i < items->count; i++)
+        for (size_t i = 0; i < items->count; i++) {
                 report->kept_bytes += items->list[i].size_bytes;
-        report->kept_count = items->count;
+                report->kept_count += items->list[i].is_lone_lock ? 0 : 1;
+        }
         for (size_t i = 0; i < items->count; i++) {
                 const Item *item = &items->list[i];
                 uint64_t age = item->used < now ? (uint64_t)(now - item->used) : 0;
                 int r = 1;
 
-                if (age < CACHE_GC_SPARED_SECONDS || (report->kept_bytes <= options->max_bytes &&
-                                                                     age <= options->max_age_seconds))
+                if (age < CACHE_GC_SPARED_SECONDS ||
+                                (!item->is_lone_lock && report->kept_bytes <= options->max_bytes &&
+                                                age <= options->max_age_seconds))
                         continue;
                 if (!options->dry_run)
                         r = remove_item(item);
                 if (r < 0)
                         return error_set(error, ERROR_IO, -r, "cannot remove %s: %s", item->path,
                                         strerror(-r));
-                if (r == 0)
+                if (r == 0 || item->is_lone_lock)
                         continue;
                 report->removed_count++;
                 report->removed_bytes += item->size_bytes;

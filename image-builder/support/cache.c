@@ -237,8 +237,11 @@ bool cache_is_placed(Cache *cache, const char *path, const CacheKey *key)
         char now[NOTE_MAX];
         size_t size;
 
-        return note && describe(path, key, now) >= 0 &&
-               file_read(AT_FDCWD, note, NOTE_MAX, &text, &size) >= 0 && strcmp(text, now) == 0;
+        if (!note || describe(path, key, now) < 0 || file_read(AT_FDCWD, note, NOTE_MAX, &text, &size) < 0 ||
+                        strcmp(text, now) != 0)
+                return false;
+        (void)utimensat(AT_FDCWD, note, NULL, 0); /* last use */
+        return true;
 }
 
 void cache_note_placed(Cache *cache, const char *path, const CacheKey *key)

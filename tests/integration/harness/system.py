@@ -46,7 +46,7 @@ class Scene:
         self.cache = os.path.join(self.folder, "cache")
         if not hasattr(world, "stage"):
             world.stage = world.new_folder("stage")
-            subprocess.run(["meson", "install", "-C", world.build, "--no-rebuild", "--quiet", "--destdir", world.stage],
+            subprocess.run(["meson", "install", "-C", world.build, "--no-rebuild", "--quiet", "--strip", "--destdir", world.stage],
                            capture_output=True, check=True)
 
     def path(self, name):
