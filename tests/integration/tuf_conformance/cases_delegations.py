@@ -339,7 +339,7 @@ bad_delegation("a delegation with neither paths nor hash prefixes is refused", p
 bad_delegation("a delegation with a threshold of 0 is refused", threshold=0)
 
 
-@case("4.5", "two delegations to one name in one file are refused", second="the later one replaces the first")
+@case("4.5", "two delegations to one name in one file are refused")
 def _(test):
     test.start()
     test.repo.delegate("targets", "A")

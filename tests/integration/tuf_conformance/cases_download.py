@@ -159,8 +159,7 @@ def _(test):
 
 
 def escaping(name):
-    @case("5.7.3", "a target called \"%s\" is stored nowhere but in its folder" % name,
-          second="it lets the address be normalised")
+    @case("5.7.3", "a target called \"%s\" is stored nowhere but in its folder" % name)
     def _(test):
         test.repo.add_target(name)
         test.repo.publish_all()

@@ -223,6 +223,18 @@ def _(test):
     test.trusts(root=2, targets=1)
 
 
+@case("5.3.9", "of roots without end 256 are fetched, and the next refresh goes on from there")
+def _(test):
+    test.init()
+    for _ in range(260):
+        test.repo.publish("root")
+    test.refreshes()
+    test.requested(*["%d.root" % version for version in range(2, 258)], "timestamp", "1.snapshot", "1.targets")
+    test.trusts(root=257)
+    test.refreshes()
+    test.trusts(root=261)
+
+
 @case("5.3.10", "an expired last root is kept, and nothing is fetched after it")
 def _(test):
     test.start()

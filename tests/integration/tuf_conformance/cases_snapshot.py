@@ -22,7 +22,7 @@ bad_snapshot("5.5.3", "a snapshot signed by a stranger is refused", signers=lamb
 bad_snapshot("5.5.3", "a snapshot signed by another role's key is refused", signers=lambda repo: repo.signers["timestamp"])
 bad_snapshot("5.5.3", "a snapshot that was changed after signing is refused",
              edit_document=lambda all: all["signed"].update(extra=1))
-bad_snapshot("5.5.3", "a snapshot with two signatures of one keyid is refused", second="it takes the last of them",
+bad_snapshot("5.5.3", "a snapshot with two signatures of one keyid is refused",
              edit_document=lambda all: all["signatures"].append(all["signatures"][0]))
 bad_snapshot("5.5.3", "a snapshot with another type is refused", edit=lambda part: part.update(_type="targets"))
 bad_snapshot("5.5.4", "a snapshot newer than the timestamp says is refused", edit=lambda part: part.update(version=3),

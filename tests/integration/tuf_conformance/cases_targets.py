@@ -23,7 +23,7 @@ bad_targets("5.6.3", "targets signed by a stranger is refused", signers=lambda r
 bad_targets("5.6.3", "targets signed by another role's key is refused", signers=lambda repo: repo.signers["snapshot"])
 bad_targets("5.6.3", "targets that was changed after signing is refused",
             edit_document=lambda all: all["signed"]["targets"].update(a={"length": 1, "hashes": {"sha256": "00" * 32}}))
-bad_targets("5.6.3", "targets with two signatures of one keyid is refused", second="it takes the last of them",
+bad_targets("5.6.3", "targets with two signatures of one keyid is refused",
             edit_document=lambda all: all["signatures"].append(all["signatures"][0]))
 bad_targets("5.6.3", "targets with another type is refused", edit=lambda part: part.update(_type="root"))
 bad_targets("5.6.4", "targets newer than the snapshot says is refused", edit=lambda part: part.update(version=3),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Section 5.4, the timestamp."""
 import os
+import time
 
 from .harness import case, cut_off, endless, status
-from .repo import PAST, Key
+from .repo import PAST, Key, utc
 
 
 def bad_timestamp(section, title, second=None, **arguments):
@@ -22,7 +23,6 @@ bad_timestamp("5.4.2", "a timestamp signed by another role's key is refused", si
 bad_timestamp("5.4.2", "a timestamp that was changed after signing is refused",
               edit_document=lambda all: all["signed"].update(version=9))
 bad_timestamp("5.4.2", "a timestamp with two signatures of one keyid is refused",
-              second="it takes the last of them",
               edit_document=lambda all: all["signatures"].append(all["signatures"][0]))
 bad_timestamp("5.4.2", "a timestamp with another type is refused", edit=lambda part: part.update(_type="snapshot"))
 bad_timestamp("5.4.4", "an expired timestamp is refused", edit=lambda part: part.update(expires=PAST))
@@ -141,6 +141,31 @@ def _(test):
     test.repo.publish("snapshot", version=4)
     test.repo.publish("timestamp")
     test.refuses(timestamp=2, snapshot=1)
+
+
+@case("5.1", "what expires while a refresh runs had not expired when it began")
+def _(test):
+    test.start()
+    moments = []
+
+    def answer_timestamp(handler):
+        """The client has begun, so what expires after this second was good when it did."""
+        moments.append(int(time.time()) + 2)
+        test.repo.publish("targets", "snapshot", edit=lambda part: part.update(expires=utc(moments[0])))
+        snapshot = test.repo.bytes["snapshot"]
+
+        def answer_late(late_handler):
+            time.sleep(max(0, moments[0] + 0.1 - time.time()))
+            late_handler.answer(200, snapshot)
+
+        test.repo.files["metadata/2.snapshot.json"] = answer_late
+        test.repo.publish("timestamp")
+        handler.answer(200, test.repo.bytes["timestamp"])
+
+    test.repo.files["metadata/timestamp.json"] = answer_timestamp
+    test.refreshes()
+    test.trusts(timestamp=2, snapshot=2, targets=2)
+    test.refuses(timestamp=2)
 
 
 @case("5.4.4", "a timestamp that has expired since is no longer enough")
