@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test that docs/security.md and docs/reliability.md name exists: a promise whose proof was renamed or dropped is
 found here. So is every sentence that the latter quotes of a test, and every row of the tables of tests/crash. And what
-README.md and docs tell people to type is what the programs take."""
+README.md and docs tell people to type is what the programs take, recipes too."""
 import functools
 import glob
 import os
@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOP = os.path.dirname(TESTS)
@@ -213,6 +214,42 @@ def _missing_in_manuals():
                 yield "%s in the manual of %s, which takes it" % (option, program)
 
 
+# ---- recipes ----
+
+def _recipes(path):
+    """Blocks of code that are whole recipes."""
+    fenced = re.findall(r"^```\n(\[Recipe\]\n.*?)^```$", _read(path), re.M | re.S)
+    indented = re.findall(r"^    \[Recipe\]\n(?:    .*\n)+", _read(path), re.M)
+    return [re.sub(r"^    ", "", block, flags=re.M) for block in fenced + indented]
+
+
+def _mistakes(recipe):
+    """What `recipe check` says of it, in a folder with what its page lets people have there."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.makedirs(os.path.join(folder, "bascule/usr/share/bascule"))
+        os.symlink(os.path.join(TOP, "image-builder/recipes"), os.path.join(folder, "bascule/usr/share/bascule/recipes"))
+        for name in ("keys/root.json", "files/motd", "id.pub", "ada.pub"):
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("ssh-ed25519 AAAA a@test.example\n")
+        with open(os.path.join(folder, "a.conf"), "w", encoding="utf-8") as file:
+            file.write(recipe.replace("=/usr/share/bascule", "=bascule/usr/share/bascule"))
+        done = subprocess.run([os.path.join(BUILD, PROGRAMS["bascule-image"]), "recipe", "check", file.name],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            yield "recipe without a mistake: " + done.stderr.strip()
+
+
+def _missing_recipes():
+    for path in ("README.md", "docs/man/bascule-recipe.5.scd"):
+        recipes = _recipes(os.path.join(TOP, path))
+        if not recipes:
+            yield "recipe in " + path
+        for recipe in recipes:
+            yield from _mistakes(recipe)
+
+
 def _report(number, what, problems):
     for problem in problems:
         print("# there is no " + problem)
@@ -226,7 +263,7 @@ def main():
     count = len(FILE.findall(document))
     sections = set(_sections(document))
     cases = _cases()
-    print("1..9")
+    print("1..10")
     good = _report(1, "tests that the table of attacks names", sorted(set(_missing(document))))
     if cases is None:
         print("ok 2 - sections of the conformance cases # SKIP python3-cryptography is not installed")
@@ -243,6 +280,7 @@ def main():
     counts = [len(list(_commands(_read(os.path.join(TOP, path))))) for path in ("README.md", "docs/ci.md")]
     good &= _report(8, "there are any", [] if min(counts) > 10 else ["command line"])
     good &= _report(9, "options in the manuals of the programs that take them", list(_missing_in_manuals()))
+    good &= _report(10, "recipes that README.md and bascule-recipe(5) tell people to write", list(_missing_recipes()))
     sys.exit(0 if good else 1)
 
 
