@@ -184,7 +184,7 @@ static void print_verbs(const char *program, const char *summary, const Verb *ve
                                 verb->arguments);
                 printf("  %-30s %s\n", left, verb->help);
         }
-        printf("\n\"%s VERB --help\" explains a verb; %s(1) has the whole manual.\n", program, program);
+        printf("\n\"%s VERB --help\" explains a verb; \"man %s\" has the whole manual.\n", program, program);
 }
 
 int verbs_run(const char *program, const char *summary, const Verb *verbs, int argc, char **argv)

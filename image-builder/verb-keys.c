@@ -324,10 +324,9 @@ int verb_keys(int argc, char **argv)
         if (r >= 0 && is_help) {
                 options_print_help(PROGRAM_NAME,
                                 "keys init|show|rotate|revoke|root-next|root-publish|secure-boot DIR "
-                                "[OPTION...]",
+                                "[ROLE|KEYID...] [OPTION...]",
                                 "Makes signing keys and the root metadata that says what each may sign, and "
-                                "changes them "
-                                "over time.",
+                                "changes them\nover time. \"rotate\" takes a ROLE, \"revoke\" KEYIDs.",
                                 options);
                 return 0;
         }

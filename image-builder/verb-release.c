@@ -169,7 +169,7 @@ int verb_release(int argc, char **argv)
                 { "floor", 0, OPTION_FLAG, &values.is_floor, NULL,
                                 "Older hosts must pass through this release" },
                 { "wave", 0, OPTION_SECONDS, &values.wave_seconds, "SPAN",
-                                "Let hosts in bit by bit over this time (2d)" },
+                                "Let hosts in bit by bit over this time, such as 2d" },
                 { "notes", 0, OPTION_STRING, &values.notes, "FILE", "Text for administrators" },
                 { "deltas", 'd', OPTION_NUMBER, &values.deltas, "N",
                                 "Make deltas from so many earlier releases (default 3)" },

@@ -138,7 +138,7 @@ int cli_check(int argc, char **argv)
                 { "json", 0, OPTION_FLAG, &json, NULL, "Print JSON" },
                 { 0 },
         };
-        CliLine line = { "check [--json]", "Asks the server now which release is on offer.", options };
+        CliLine line = { "check [OPTION...]", "Asks the server now which release is on offer.", options };
         int r;
 
         return cli_parse(&line, argc, argv, &r) ? ask("Check", &wanted, json, print_news) : r;
