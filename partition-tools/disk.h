@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A disk laid out by Bascule: GPT, Discoverable Partitions types, fixed order (DESIGN, "On disk"). Works on
- * a block device and on a disk image in a file alike. The table may be hostile or damaged: every extent is
- * checked to lie inside the disk and not to overlap before it is handed out. Nothing here writes to the
+/* A disk laid out by Bascule: GPT, Discoverable Partitions types, fixed order (docs/formats-disk.md). Works
+ * on a block device and on a disk image in a file alike. The table may be hostile or damaged: every extent
+ * is checked to lie inside the disk and not to overlap before it is handed out. Nothing here writes to the
  * table: a copy that is damaged is reported in Disk.table and left alone (see grow.h and gpt.h). */
 
 #include "error.h"

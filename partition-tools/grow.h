@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Growing var to the end of the disk: the one change that a table sees after installation (DESIGN, law 1).
+/* Growing var to the end of the disk: the one change that a table sees after installation
+ * (docs/ARCHITECTURE.md, law 1).
  *
  * Order of writes: backup table at the new end, flush; primary table, flush; protective MBR, flush; then the
  * kernel is told, then ext4 (whose own journal covers it) takes the new room. After a power cut between any

@@ -3,7 +3,7 @@
 
 /* The client of The Update Framework, specification 1.0.34, section 5, whole. It knows nothing of network
  * or disk: a TufTransport brings bytes, a TufStore keeps trusted metadata. The engine runs it twice, in
- * `fetch` over HTTP and in `basculed` over what `fetch` brought (DESIGN, section 6), with the same code.
+ * `fetch` over HTTP and in `basculed` over what `fetch` brought (docs/ARCHITECTURE.md), with the same code.
  *
  * Everything a transport brings is hostile. Everything a store returns was once verified, and is verified
  * again when it is loaded. */

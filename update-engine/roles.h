@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The processes that basculed parts itself into (DESIGN, "Processes on the host"). A role is the same
- * program started again: one const table says its name, user, descriptors, limits, confinement and main
- * function. Descriptors stand at fixed numbers; everything else is closed. A role is a child of basculed,
- * or, where systemd starts it, a service (role-service.h); both are watched and stopped in the same way. */
+/* The processes that basculed parts itself into (docs/ARCHITECTURE.md, "Processes on the host"). A role is
+ * the same program started again: one const table says its name, user, descriptors, limits, confinement and
+ * main function. Descriptors stand at fixed numbers; everything else is closed. A role is a child of
+ * basculed, or, where systemd starts it, a service (role-service.h); both are watched and stopped in the
+ * same way. */
 
 #include "confine.h"
 #include "error.h"

@@ -2,10 +2,10 @@
 #pragma once
 
 /* Publishing a built image as a release: payloads of root and UKI, a manifest, the channel, all as targets
- * of a signed repository (DESIGN, "Releases"; docs/formats.md). Payloads are made, and proved by the
- * engine's decoder, in the folder "release" beside the images before the repository is touched, and are
- * reused by a later run, so that one that was interrupted costs little. What a reader of the repository sees
- * changes in one step, at the end, or not at all. */
+ * of a signed repository (docs/formats-release.md). Payloads are made, and proved by the engine's
+ * decoder, in the folder "release" beside the images before the repository is touched, and are reused by a
+ * later run, so that one that was interrupted costs little. What a reader of the repository sees changes in
+ * one step, at the end, or not at all. */
 
 #include "error.h"
 #include "image-info.h"
