@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of what fails below a host, when, and how an update may end then."""
-from .faulty_host import GROUP, TIMEOUT
+from .faulty_host import GROUP
 
 START, ROOT, UKI = "from the beginning", "while the root image comes", "while the UKI comes"
 HOLDS = {ROOT: "root", UKI: "uki"}
@@ -96,6 +96,10 @@ def _shell(name, begin, end, when, *ends, **options):
 
 ALL = "$(cat %s/cgroup.procs)" % GROUP
 FILL_VAR = "dd if=/dev/zero of=/var/filler bs=1k 2>/dev/null; sync", "rm /var/filler"
+MOUNT_ESP = "mkdir -p /tmp/esp && mount -t vfat /dev/loop0p1 /tmp/esp && "
+FILL_ESP = MOUNT_ESP + "{ dd if=/dev/zero of=/tmp/esp/filler bs=64k 2>/dev/null; umount /tmp/esp; }", \
+    MOUNT_ESP + "rm /tmp/esp/filler && umount /tmp/esp"
+STILL_SECONDS = 150  # servers, and whoever else waits, have long given up
 CLOCK = "date +%%s >/run/now; date -s %s", "date -s @$(cat /run/now)"
 
 ROWS = [
@@ -118,12 +122,13 @@ ROWS = [
     Row("the disk and /var are gone", Fails("fails", "the disk", "/var"), UKI, {IO}, is_fast=True),
     Row("the disk and /var are slow", Fails("is slow", "the disk", "/var"), START, {DONE}),
     _shell("/var is full", *FILL_VAR, START, NO_SPACE, says="/var"),
+    _shell("the ESP is full", *FILL_ESP, START, NO_SPACE, says="ESP"),
     _shell("the ESP is read-only", "blockdev --setro /dev/loop0p1", "blockdev --setrw /dev/loop0p1", START, IO, says="Read-only"),
     _shell("the clock says 1970", CLOCK[0] % "1970-01-02", CLOCK[1], START, DONE),
     _shell("the clock says 2100", CLOCK[0] % "2100-01-02", CLOCK[1], START, UNTRUSTED, says="expired"),
     _shell("there are 4M of memory", "echo 4M >%s/memory.max" % GROUP, "echo max >%s/memory.max" % GROUP, START, *KILLED, kills=True),
-    _shell("all processes stand still for a while", "kill -STOP %s; sleep %d; kill -CONT %s" % (ALL, TIMEOUT + 2, ALL), "true", ROOT,
-           DONE, NETWORK),
+    _shell("all processes stand still for minutes", "kill -STOP %s; sleep %d; kill -CONT %s" % (ALL, STILL_SECONDS, ALL), "true",
+           ROOT, DONE, NETWORK),
     _shell("the daemon hangs and is killed, as its watchdog does", "kill -STOP %s; usleep 300000; kill -KILL %s" % (ALL, ALL), "true",
            ROOT, UNAVAILABLE, kills=True),
 ]
