@@ -30,13 +30,19 @@ static void make_printable(char *text)
                         *p = '?';
 }
 
+/* To find no room is no failure of a device. */
+static ErrorCode refine(ErrorCode code, int errnum)
+{
+        return code == ERROR_IO && (errnum == ENOSPC || errnum == EDQUOT) ? ERROR_NO_SPACE : code;
+}
+
 int error_set(Error *error, ErrorCode code, int errnum, const char *format, ...)
 {
         va_list arguments;
 
         if (!error || error_is_set(error))
                 return -errnum;
-        error->code = code;
+        error->code = refine(code, errnum);
         va_start(arguments, format);
         (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
         va_end(arguments);

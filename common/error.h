@@ -45,7 +45,7 @@ typedef struct Error {
 
 /* Fills *error unless it is already set, and returns -errnum, so `return error_set(error, ...)`. errnum is
  * positive. The message is cut at ERROR_MESSAGE_MAX and control bytes in it become '?', since it can
- * quote hostile input. */
+ * quote hostile input. ERROR_IO with ENOSPC or EDQUOT becomes ERROR_NO_SPACE. */
 int error_set(Error *error, ErrorCode code, int errnum, const char *format, ...) _printf_(4, 5);
 
 /* Puts "context: " before the sentence. Does nothing to an Error that is not set. Returns errnum as given

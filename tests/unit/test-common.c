@@ -36,6 +36,20 @@ TEST(first_error_stays_and_context_goes_in_front)
         CHECK_EQ(error_code_from_name(error_code_name(ERROR_NO_SPACE)), ERROR_NO_SPACE);
 }
 
+TEST(a_write_without_room_is_no_failure_of_the_disk)
+{
+        static const int full[] = { ENOSPC, EDQUOT };
+
+        for (size_t i = 0; i < ELEMENTS(full); i++) {
+                Error error = { 0 }, other = { 0 };
+
+                CHECK_EQ(error_set(&error, ERROR_IO, full[i], "cannot write"), -full[i]);
+                CHECK_EQ(error.code, ERROR_NO_SPACE);
+                CHECK_EQ(error_set(&other, ERROR_MISSING_TOOL, full[i], "cannot have"), -full[i]);
+                CHECK_EQ(other.code, ERROR_MISSING_TOOL);
+        }
+}
+
 TEST(hex_takes_exactly_the_bytes_asked_for)
 {
         uint8_t raw[2];
