@@ -288,23 +288,13 @@ static int collect(Build *build, Materials *materials, Error *error)
 
 static int put(Build *build, const char *name, const Buffer *text, ImageInfoPaper *ret, Error *error)
 {
-        int r = file_replace(build->output_fd, name, text->data, text->size, 0644);
+        int r = build_put(build, name, text->data, text->size, error);
 
         if (r < 0)
-                return error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r, "cannot write %s: %s",
-                                name, strerror(-r));
-        ret->file = strdup(name);
+                return r;
         sha256_of(text->data, text->size, ret->sha256);
+        ret->file = strdup(name);
         return ret->file ? 0 : error_oom(error);
-}
-
-/* What an earlier build, with a lock, left in the same folder is not of this one. */
-static int drop_fixes(Build *build, Error *error)
-{
-        if (unlinkat(build->output_fd, PAPERS_FIXES_FILE, 0) < 0 && errno != ENOENT)
-                return error_set(error, ERROR_IO, errno, "cannot remove %s: %s", PAPERS_FIXES_FILE,
-                                strerror(errno));
-        return 0;
 }
 
 int build_papers(Build *build, ImageInfo *info, Error *error)
@@ -333,8 +323,6 @@ int build_papers(Build *build, ImageInfo *info, Error *error)
                                         strerror(-r));
                 if (text.size > 0 || papers[i].make != papers_fixes)
                         r = put(build, papers[i].file, &text, &info->papers[info->paper_count++], error);
-                else
-                        r = drop_fixes(build, error);
         }
         return r;
 }

@@ -4,45 +4,13 @@
 #include "clock.h"
 #include "file.h"
 #include "hex.h"
-#include "sparse.h"
 #include "version-order.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
-
-#define LOCK_TRIES 50 /* a tenth of a second apart */
-
-/* What is copied or made in the output folder, in order; after these come the disk_formats. */
-typedef struct Output {
-        BuildStep step;
-        const char *name, *format; /* of [Disk] Formats=; NULL: always */
-} Output;
-
-static const Output first_outputs[] = {
-        { BUILD_ROOT, BUILD_ROOT_FILE, NULL },
-        { BUILD_VERITY, BUILD_VERITY_FILE, NULL },
-        { BUILD_UKI, BUILD_UKI_FILE, NULL },
-        { BUILD_DISK, BUILD_DISK_FILE, "raw" },
-        { BUILD_QCOW2, BUILD_QCOW2_FILE, "qcow2" },
-        { BUILD_INSTALLER, BUILD_INSTALLER_FILE, BUILD_INSTALLER_FORMAT },
-};
-
-#define OUTPUT_COUNT (ELEMENTS(first_outputs) + DISK_FORMAT_COUNT)
-
-static Output output_at(size_t number)
-{
-        size_t format = number - ELEMENTS(first_outputs);
-
-        if (number < ELEMENTS(first_outputs))
-                return first_outputs[number];
-        return (Output){ (BuildStep)(BUILD_FORMAT + format), disk_formats[format].file,
-                disk_formats[format].name };
-}
 
 const char *build_step_name(BuildStep step)
 {
@@ -59,7 +27,7 @@ static double seconds(const struct timeval *time)
         return (double)time->tv_sec + (double)time->tv_usec / 1e6;
 }
 
-static void read_clocks(double *ret_wall, double *ret_cpu)
+void build_clocks(double *ret_wall, double *ret_cpu)
 {
         struct rusage self, children;
 
@@ -70,13 +38,13 @@ static void read_clocks(double *ret_wall, double *ret_cpu)
                    seconds(&children.ru_stime);
 }
 
-static void note_figures(Build *build, BuildStep step, bool is_cached, double wall, double cpu)
+void build_note_figures(Build *build, BuildStep step, bool is_cached, double wall, double cpu)
 {
         BuildFigures *figures = &build->figures[step];
         double wall_now, cpu_now;
         char size[SIZE_TEXT_MAX], remark[2 * SIZE_TEXT_MAX];
 
-        read_clocks(&wall_now, &cpu_now);
+        build_clocks(&wall_now, &cpu_now);
         figures->is_done = true;
         figures->is_cached = is_cached;
         figures->wall_seconds = wall_now - wall;
@@ -88,9 +56,7 @@ static void note_figures(Build *build, BuildStep step, bool is_cached, double wa
 
 /* ---- steps ---- */
 
-/* Files are read after they were hashed. What one of them has changed in between would be found under the
- * key of what it was. */
-static int check_key(Build *build, BuildStep step, Error *error)
+int build_check_key(Build *build, BuildStep step, Error *error)
 {
         CacheKey *key = &build->keys[step];
         const CacheKey before = *key;
@@ -114,9 +80,9 @@ static int make_entry(Build *build, BuildStep step, Error *error)
         progress_begin(build->progress, build_step_name(step), 0);
         r = build_make(build, step, NULL, error);
         if (r >= 0 && step == BUILD_INITRD) /* of the same tree */
-                r = check_key(build, BUILD_ROOT, error);
+                r = build_check_key(build, BUILD_ROOT, error);
         if (r >= 0)
-                r = check_key(build, step, error);
+                r = build_check_key(build, step, error);
         return r < 0 ? r : cache_commit(&build->entries[step], error);
 }
 
@@ -127,7 +93,7 @@ static int run_cached_step(Build *build, BuildStep step, Error *error)
         bool is_cached;
         int r;
 
-        read_clocks(&wall, &cpu);
+        build_clocks(&wall, &cpu);
         r = build_key(build, step, error);
         if (r >= 0) {
                 progress_begin(build->progress, build_step_name(step), 0);
@@ -142,151 +108,11 @@ static int run_cached_step(Build *build, BuildStep step, Error *error)
                 r = build_load(build, step, error);
         if (r < 0)
                 return r;
-        note_figures(build, step, is_cached, wall, cpu);
+        build_note_figures(build, step, is_cached, wall, cpu);
         return 0;
-}
-
-static uint64_t size_of(const char *path)
-{
-        struct stat status;
-
-        return lstat(path, &status) < 0 ? 0 : (uint64_t)status.st_size;
-}
-
-/* Puts a step's file beside its place in the output folder, unless it is there, untouched, from before. */
-static int place(Build *build, BuildStep step, const char *name, Error *error)
-{
-        _cleanup_free_ char *final = path_join(build->output, name), *source = NULL;
-        char *temporary = final ? string_format("%s/.%s.partial", build->output, name) : NULL;
-        bool is_made_here = step >= BUILD_DISK;
-        double wall, cpu;
-        int r;
-
-        if (!temporary)
-                return error_oom(error);
-        read_clocks(&wall, &cpu);
-        if (is_made_here)
-                progress_begin(build->progress, build_step_name(step), 0);
-        if (cache_is_placed(build->cache, final, &build->keys[step])) {
-                free(temporary);
-                build->figures[step].size_bytes = size_of(final);
-                if (is_made_here)
-                        note_figures(build, step, true, wall, cpu);
-                return 0;
-        }
-        (void)unlink(temporary);
-        build->placed[step] = temporary;
-        source = is_made_here ? strdup("") : cache_entry_file(&build->entries[step], name);
-        if (!source)
-                return error_oom(error);
-        r = is_made_here ? build_make(build, step, temporary, error)
-                         : sparse_copy_file(source, temporary, error);
-        if (r >= 0 && is_made_here)
-                r = check_key(build, step, error);
-        if (r >= 0 && is_made_here) {
-                build->figures[step].size_bytes = size_of(temporary);
-                note_figures(build, step, false, wall, cpu);
-        }
-        return r;
-}
-
-/* Everything is there: the files get their names. */
-static int publish(Build *build, Error *error)
-{
-        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-                Output output = output_at(i);
-                _cleanup_free_ char *final = path_join(build->output, output.name);
-                char **temporary = &build->placed[output.step];
-
-                if (!final)
-                        return error_oom(error);
-                if (!*temporary)
-                        continue;
-                if (rename(*temporary, final) < 0)
-                        return error_set(error, ERROR_IO, errno, "cannot rename %s: %s", *temporary,
-                                        strerror(errno));
-                free(*temporary);
-                *temporary = NULL;
-                cache_note_placed(build->cache, final, &build->keys[output.step]);
-        }
-        return 0;
-}
-
-/* A format that is no longer asked for must not lie about as if it belonged to this build. */
-static void remove_stale(const Build *build)
-{
-        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-                Output output = output_at(i);
-
-                if (output.format && !recipe_wants_format(build->recipe, output.format))
-                        (void)unlinkat(build->output_fd, output.name, 0);
-        }
-}
-
-/* Whether a raw disk is needed to make another format from. */
-static bool is_raw_needed(const Build *build)
-{
-        for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-                Output output = output_at(i);
-                _cleanup_free_ char *path = NULL;
-
-                if (output.step <= BUILD_DISK || !recipe_wants_format(build->recipe, output.format) ||
-                                (output.step >= BUILD_FORMAT &&
-                                                disk_formats[output.step - BUILD_FORMAT].of_root))
-                        continue;
-                path = path_join(build->output, output.name);
-                if (!path || !cache_is_placed(build->cache, path, &build->keys[output.step]))
-                        return true;
-        }
-        return false;
-}
-
-static int run_outputs(Build *build, Error *error)
-{
-        int r = 0;
-
-        for (unsigned step = BUILD_DISK; r >= 0 && step < BUILD_STEP_MAX; step++)
-                r = build_key(build, step, error);
-        for (size_t i = 0; r >= 0 && i < OUTPUT_COUNT; i++) {
-                Output output = output_at(i);
-
-                if (!output.format || recipe_wants_format(build->recipe, output.format) ||
-                                (output.step == BUILD_DISK && is_raw_needed(build)))
-                        r = place(build, output.step, output.name, error);
-        }
-        return r;
 }
 
 /* ---- beginning and end ---- */
-
-/* A build that was killed lets go of its folder only when its last child is gone: that is waited for. */
-static int lock_folder(int fd)
-{
-        static const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
-
-        for (unsigned tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-                if (errno != EWOULDBLOCK || tries >= LOCK_TRIES)
-                        return -errno;
-                (void)nanosleep(&pause, NULL);
-        }
-        return 0;
-}
-
-static int open_output(Build *build, const char *path, Error *error)
-{
-        int r = directory_make(AT_FDCWD, path, 0755);
-
-        if (r < 0)
-                return error_set(error, ERROR_IO, -r, "cannot make the folder %s: %s", path, strerror(-r));
-        build->output = realpath(path, NULL);
-        build->output_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (!build->output || build->output_fd < 0)
-                return error_set(error, ERROR_IO, errno, "cannot open the folder %s: %s", path,
-                                strerror(errno));
-        if (lock_folder(build->output_fd) < 0)
-                return error_set(error, ERROR_BUSY, EBUSY, "another build writes to %s", path);
-        return 0;
-}
 
 /* The salt of the verity tree follows from what the image calls itself. */
 static void make_salt(Build *build)
@@ -332,12 +158,11 @@ static int fetch_releases(Build *build, Error *error)
 static void build_done(Build *build)
 {
         for (unsigned step = 0; step < BUILD_STEP_MAX; step++) {
-                if (build->placed[step])
-                        (void)unlink(build->placed[step]);
                 free(build->placed[step]);
                 cache_key_done(&build->keys[step]);
                 cache_entry_done(&build->entries[step]);
         }
+        build_drop_partials(build);
         if (build->is_composed)
                 composition_done(&build->composition);
         image_signer_free(build->signer);
@@ -358,7 +183,7 @@ static int run(Build *build, BuildResult *ret, Error *error)
         int r = build_open_signing(build, error);
 
         if (r >= 0)
-                r = open_output(build, build->options->output, error);
+                r = build_open_output(build, build->options->output, error);
         if (r >= 0)
                 r = cache_open(build->options->cache, &build->cache, error);
         if (r >= 0)
@@ -377,18 +202,15 @@ static int run(Build *build, BuildResult *ret, Error *error)
         if (r >= 0)
                 r = build_check_budget(build, error);
         if (r >= 0)
-                r = run_outputs(build, error);
+                r = build_outputs(build, error);
         if (r >= 0)
                 r = build_fill_info(build, &info, error);
         if (r >= 0)
-                r = publish(build, error);
-        if (r >= 0)
                 r = build_papers(build, info, error);
         if (r >= 0)
-                r = image_info_write(build->output, info, error);
+                r = build_publish(build, info, error);
         if (r < 0)
                 return r;
-        remove_stale(build);
         memcpy(ret->figures, build->figures, sizeof(ret->figures));
         ret->info = TAKE_PTR(info);
         return 0;

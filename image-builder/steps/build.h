@@ -16,9 +16,10 @@
  *     installer a medium that installs it                                  installer-disk.h
  *     ...       the same in yet another, or the root as an archive         disk-format.h
  *
- * The first seven live in the cache and are copied to the output folder; disks are made there. All files get
- * their names together at the end, image.json last: a build that fails or is killed leaves none of them
- * half-made. */
+ * The first seven live in the cache and are copied to the output folder; disks are made there, and papers
+ * are written there. All that comes under partial names, which are dropped when the build fails, or by the
+ * next one when it was killed. When all of it is complete the files get their names: the image.json of an
+ * older build goes first, this one's comes last, so that one that is there stands beside its own files. */
 
 #include "base.h"
 #include "cache.h"
@@ -99,8 +100,8 @@ const char *build_step_name(BuildStep step);
 typedef struct Build {
         const Recipe *recipe;
         const BuildOptions *options;
-        char *output; /* absolute */
-        int output_fd;
+        char *output;  /* absolute */
+        int output_fd; /* locked; -1: not open yet */
         Cache *cache;
         AptSources *sources; /* NULL: the packages are those of the lock */
         Lock *lock;          /* NULL: there is none */
@@ -129,8 +130,24 @@ typedef struct Build {
         BuildFigures figures[BUILD_STEP_MAX];
 } Build;
 
+/* Wall clock and processor time so far, in seconds; what a step took since then, told on the terminal. */
+void build_clocks(double *ret_wall, double *ret_cpu);
+void build_note_figures(Build *build, BuildStep step, bool is_cached, double wall, double cpu);
+
+/* build-output.c: opens and locks the output folder; makes images and disks there, and then one of the texts
+ * about them, under partial names; gives all their names and removes what an older build has left; drops
+ * what has a partial name still. */
+int build_open_output(Build *build, const char *path, Error *error);
+int build_outputs(Build *build, Error *error);
+int build_put(const Build *build, const char *name, const void *data, size_t size, Error *error);
+int build_publish(Build *build, const ImageInfo *info, Error *error);
+void build_drop_partials(const Build *build);
+
 /* Fills in the key of a step, whose forerunners' keys are there. */
 int build_key(Build *build, BuildStep step, Error *error);
+/* Files are read after they were hashed. What one of them has changed in between would be found under the
+ * key of what it was: then this fails. */
+int build_check_key(Build *build, BuildStep step, Error *error);
 /* Makes the files of a step in its entry's folder, or at `path` for disks. */
 int build_make(Build *build, BuildStep step, const char *path, Error *error);
 /* Reads what later steps must know from a finished entry. */
@@ -176,6 +193,6 @@ int build_sign(Build *build, const CacheEntry *entry, Error *error);
 int build_add_pcr_policy(Build *build, UkiParts *parts, char **ret_key, char **ret_signature, Error *error);
 char *build_boot_loader_path(const Build *build);
 
-/* Writes what papers.h has into the output folder, and its hashes into the info. */
+/* Puts what papers.h has into the output folder, under partial names, and its hashes into the info. */
 int build_papers(Build *build, ImageInfo *info, Error *error);
 int build_fill_info(Build *build, ImageInfo **ret, Error *error);

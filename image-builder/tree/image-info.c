@@ -271,9 +271,8 @@ static int add_optional(json_t *json, const char *name, const char *value)
         return value ? json_object_set_new(json, name, json_string(value)) : 0;
 }
 
-int image_info_write(const char *folder, const ImageInfo *info, Error *error)
+int image_info_format(const ImageInfo *info, char **ret, Error *error)
 {
-        _cleanup_free_ char *path = path_join(folder, IMAGE_INFO_NAME), *text = NULL;
         _cleanup_json_ json_t *json = json_pack(
                         "{s:i, s:s, s:s, s:s, s:{s:s, s:I, s:o}, s:{s:s, s:I, s:o}, s:{s:s, s:o, s:o}}",
                         "format", IMAGE_INFO_FORMAT, "id", info->image_id, "version", info->version,
@@ -284,7 +283,6 @@ int image_info_write(const char *folder, const ImageInfo *info, Error *error)
                         "verity", "file", info->verity_file, "salt",
                         hex_json(info->verity.salt, info->verity.salt_size), "root-hash",
                         hex_json(info->verity.root_hash, SHA256_SIZE));
-        int r;
 
         if (!json || add_optional(json, "disk", info->disk_file) < 0 ||
                         add_optional(json, "qcow2", info->qcow2_file) < 0 ||
@@ -293,11 +291,6 @@ int image_info_write(const char *folder, const ImageInfo *info, Error *error)
                                         json_object_set_new(json, "papers", papers_json(info)) < 0))
                 return error_set(error, ERROR_FAILED, EINVAL,
                                 "%s cannot be written: its texts must be UTF-8", IMAGE_INFO_NAME);
-        text = json_dumps(json, JSON_INDENT(2));
-        if (!text || !path)
-                return error_oom(error);
-        r = file_replace(AT_FDCWD, path, text, strlen(text), 0644);
-        return r < 0 ? error_set(error, r == -ENOSPC ? ERROR_NO_SPACE : ERROR_IO, -r,
-                                       "cannot write \"%s\": %s", path, strerror(-r))
-                     : 0;
+        *ret = json_dumps(json, JSON_INDENT(2));
+        return *ret ? 0 : error_oom(error);
 }

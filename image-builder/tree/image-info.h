@@ -38,7 +38,7 @@ typedef struct ImageInfo {
 int image_info_read(const char *folder, ImageInfo **ret, Error *error);
 /* The root image that it names in that folder, open for reading; the caller's to close. */
 int image_info_open_root(const ImageInfo *info, const char *folder, int *ret, Error *error);
-/* Replaces folder/image.json. Deterministic. */
-int image_info_write(const char *folder, const ImageInfo *info, Error *error);
+/* The text of an image.json, freed by the caller. Deterministic. */
+int image_info_format(const ImageInfo *info, char **ret, Error *error);
 ImageInfo *image_info_free(ImageInfo *info);
 DEFINE_CLEANUP(ImageInfo *, image_info_free)

@@ -7,6 +7,7 @@
 #include "ceremony.h"
 #include "channel.h"
 #include "file.h"
+#include "image-folder.h"
 #include "release.h"
 #include "verity.h"
 
@@ -66,7 +67,7 @@ static inline int build_image(const Place *place, const char *version, uint8_t s
         fd = open(root, O_RDONLY | O_CLOEXEC);
         r = verity_build(fd, 0, ROOT_SIZE, info.verity.salt, 32, -1, 0, info.verity.root_hash, NULL, NULL,
                         NULL);
-        return r < 0 ? r : image_info_write(folder, &info, NULL);
+        return r < 0 ? r : image_folder_describe(folder, &info);
 }
 
 static inline int place_make(Place *place)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "file.h"
+#include "image-folder.h"
 #include "image-info.h"
 #include "test.h"
 
@@ -36,7 +37,7 @@ TEST(what_is_written_is_read_back)
         ImageInfo info = sample(packages);
 
         CHECK(mkdtemp(folder));
-        CHECK_OK(image_info_write(folder, &info, NULL));
+        CHECK_OK(image_folder_describe(folder, &info));
         CHECK_OK(image_info_read(folder, &again, NULL));
         CHECK_STR(again->version, "1.2");
         CHECK_STR(again->qcow2_file, "disk.qcow2");
@@ -57,7 +58,7 @@ TEST(a_file_outside_the_folder_is_refused)
                 Error error = { 0 };
 
                 info.root_file = (char *)names[i];
-                CHECK_OK(image_info_write(folder, &info, NULL));
+                CHECK_OK(image_folder_describe(folder, &info));
                 CHECK_EQ(image_info_read(folder, &again, &error), -EBADMSG);
                 CHECK(strstr(error.message, "\"root\""));
         }

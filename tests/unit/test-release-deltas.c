@@ -37,7 +37,7 @@ static int build_noise(const Place *place, const char *version, uint8_t seed)
         if (r >= 0)
                 r = verity_build(fd, 0, ROOT_SIZE, info->verity.salt, 32, -1, 0, info->verity.root_hash,
                                 NULL, NULL, NULL);
-        return r < 0 ? r : image_info_write(folder, info, NULL);
+        return r < 0 ? r : image_folder_describe(folder, info);
 }
 
 /* Publishes a version of build_noise() with deltas from that many releases and from folders. */
