@@ -168,8 +168,8 @@ void apt_explain(int log_fd, const char *what, const char *log_path, ErrorCode c
 
         if (!error)
                 return;
-        if (fd_size(log_fd, &size) >= 0 && size <= LOG_MAX && (text = malloc(size + 1)) &&
-                        pread_full(log_fd, text, size, 0) >= 0) {
+        if (error->code != ERROR_NO_SPACE && fd_size(log_fd, &size) >= 0 && size <= LOG_MAX &&
+                        (text = malloc(size + 1)) && pread_full(log_fd, text, size, 0) >= 0) {
                 text[size] = 0;
                 line = strncmp(text, "E: ", 3) == 0 ? text : strstr(text, "\nE: ");
         }
@@ -183,7 +183,7 @@ void apt_explain(int log_fd, const char *what, const char *log_path, ErrorCode c
                                 memmem(line, length, EXPIRED, strlen(EXPIRED)) ? EXPIRED_REMEDY : "",
                                 log_path ? " (log: " : "", log_path ? log_path : "", log_path ? ")" : "");
         } else if (log_path)
-                /* Then the Error has the last line of the log. */
+                /* Then the Error has a line of the log. */
                 (void)error_prefix(error, -EIO, "%s (log: %s)", what, log_path);
         else
                 (void)error_prefix(error, -EIO, "%s", what);

@@ -22,5 +22,5 @@ void apt_root_done(AptRoot *root);
 
 /* After apt, or a program that runs it, failed with its output in the log: makes the Error "WHAT: apt's
  * first line that says what is wrong", which is not the last one. The path (may be NULL) is named too. An
- * Error of another kind stays, with WHAT before it. */
+ * Error that says something else, such as that a disk is full, stays, with WHAT before it. */
 void apt_explain(int log_fd, const char *what, const char *log_path, ErrorCode code, Error *error);

@@ -185,6 +185,25 @@ static size_t choose(const Fetcher *fetcher, size_t round, size_t *next, size_t 
         return count;
 }
 
+/* What came whole is kept. What else failed shows by what is not there, but for a full disk: no mirror is to
+ * blame for that. */
+static int take_batch(
+                Fetcher *fetcher, const size_t *chosen, size_t count, size_t round, int status, Error *error)
+{
+        char line[PROCESS_LINE_MAX + 1], size[SIZE_TEXT_MAX];
+        bool is_full = status > 0 && process_found_full_disk(fetcher->options->log_fd, line);
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < count; i++)
+                r = take(fetcher, chosen[i], round, error);
+        if (r < 0 || !is_full)
+                return r;
+        return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                        "%s has no room for the packages of the lock (%s together), make room and run this "
+                        "again: %s",
+                        fetcher->folder, size_format(lock_size_bytes(fetcher->lock), size), line);
+}
+
 /* Returns how many packages were asked for. */
 static int fetch_batch(Fetcher *fetcher, size_t round, size_t *next, Error *error)
 {
@@ -202,11 +221,10 @@ static int fetch_batch(Fetcher *fetcher, size_t round, size_t *next, Error *erro
                 r = add_to_command(fetcher, &fetcher->lock->packages[chosen[i]], round, &argv);
         if (r < 0)
                 return error_oom(error);
-        /* What failed shows by what is not there. */
         r = process_run((const char *const *)argv, &(ProcessOptions){ .log_fd = fetcher->options->log_fd },
                         error);
-        for (size_t i = 0; r >= 0 && i < count; i++)
-                r = take(fetcher, chosen[i], round, error);
+        if (r >= 0)
+                r = take_batch(fetcher, chosen, count, round, r, error);
         return r < 0 ? r : (int)count;
 }
 

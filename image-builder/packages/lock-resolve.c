@@ -36,7 +36,7 @@ static int update(const AptRoot *root, int log_fd, Error *error)
         int r = ask_apt(root, (const char *const[]){ "apt-get", "update", "-q", "--error-on=any", NULL },
                         log_fd, URIS_MAX, &output, error);
 
-        if (r == -EIO)
+        if (r == -EIO || r == -ENOSPC)
                 apt_explain(log_fd, "the archive's indexes cannot be used", NULL, ERROR_NETWORK, error);
         return r;
 }
@@ -306,7 +306,7 @@ static int read_packages(Lock *lock, const Recipe *recipe, const LockBase *base,
         if (r < 0)
                 return error_oom(error);
         r = ask_apt(root, (const char *const *)argv, log_fd, URIS_MAX, &text, error);
-        if (r == -EIO)
+        if (r == -EIO || r == -ENOSPC)
                 apt_explain(log_fd, "apt cannot choose the packages", NULL, ERROR_FAILED, error);
         if (r >= 0)
                 r = take_uris(lock, text, error);

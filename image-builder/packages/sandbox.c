@@ -174,6 +174,11 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
 {
         char line[PROCESS_LINE_MAX + 1];
 
+        if (report->stage == SANDBOX_UNPACK || report->stage == SANDBOX_PACK ||
+                        report->stage == SANDBOX_COMMAND)
+                if (process_found_full_disk(sandbox->log_fd, line))
+                        return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                                        "a disk is full, make room and run this again: %s", line);
         process_last_line(sandbox->log_fd, line);
         switch (report->stage) {
         case SANDBOX_DONE:

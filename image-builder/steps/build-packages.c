@@ -209,7 +209,7 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
                         &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
                                         .log_fd = log_fd },
                         error);
-        if (r == -EIO)
+        if (r == -EIO || r == -ENOSPC)
                 apt_explain(log_fd, "the packages cannot be installed", log_path, ERROR_FAILED, error);
         return r;
 }

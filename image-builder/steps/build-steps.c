@@ -259,10 +259,17 @@ static void disk_inputs_done(DiskInputs *inputs)
         fd_close(inputs->log_fd);
 }
 
+static int open_log(Build *build, BuildStep step, int *ret_fd, char **ret_path, Error *error)
+{
+        char name[64];
+
+        (void)snprintf(name, sizeof(name), "%s-%.16s", build_step_name(step), build->keys[step].text);
+        return cache_open_log(build->cache, name, ret_fd, ret_path, error);
+}
+
 static int open_disk_inputs(Build *build, BuildStep step, DiskInputs *inputs, Error *error)
 {
         const Recipe *recipe = build->recipe;
-        char log_name[64];
         int r;
 
         *inputs = (DiskInputs){ .root = cache_entry_file(&build->entries[BUILD_ROOT], BUILD_ROOT_FILE),
@@ -289,9 +296,7 @@ static int open_disk_inputs(Build *build, BuildStep step, DiskInputs *inputs, Er
                 .uki_size_bytes = build->uki_size_bytes,
                 .epoch = build->epoch };
         memcpy(inputs->parts.root_hash, build->root_hash, SHA256_SIZE);
-        (void)snprintf(log_name, sizeof(log_name), "%s-%.16s", build_step_name(step),
-                        build->keys[step].text);
-        r = cache_open_log(build->cache, log_name, &inputs->log_fd, &inputs->log_path, error);
+        r = open_log(build, step, &inputs->log_fd, &inputs->log_path, error);
         return r < 0 ? r
                      : cache_acquire(build->cache, "scratch", &build->keys[step], &inputs->scratch, error);
 }
@@ -331,13 +336,18 @@ static int make_installer(Build *build, const char *path, Error *error)
 
 static int make_qcow2(Build *build, const char *path, Error *error)
 {
-        _cleanup_free_ char *disk = disk_path(build);
+        _cleanup_free_ char *disk = disk_path(build), *log_path = NULL;
+        _cleanup_fd_ int log_fd = -1;
+        int r;
 
         if (!disk)
                 return error_oom(error);
+        r = open_log(build, BUILD_QCOW2, &log_fd, &log_path, error);
+        if (r < 0)
+                return r;
         return process_check((const char *const[]){ "qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2",
                                              disk, path, NULL },
-                        &(ProcessOptions){ .log_fd = -1 }, error);
+                        &(ProcessOptions){ .log_fd = log_fd }, error);
 }
 
 static int make_format(Build *build, const DiskFormat *format, const char *path, Error *error)

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#define LOG_TAIL_MAX (1 * MIB) /* of a log, where a full disk is looked for */
+#define LOG_ROOM (64 * KIB)    /* by which a log must be able to grow */
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Which Debian package has a program. */
@@ -182,12 +184,67 @@ void process_last_line(int log_fd, char ret[static PROCESS_LINE_MAX + 1])
                 memmove(ret, strrchr(ret, '\n') + 1, strlen(strrchr(ret, '\n')));
 }
 
+/* Copies the line around `place`, without what it is indented by. */
+static void cut_line(
+                const char *text, const char *place, const char *end, char ret[static PROCESS_LINE_MAX + 1])
+{
+        const char *begin = place, *newline = memchr(place, '\n', (size_t)(end - place));
+
+        while (begin > text && begin[-1] != '\n')
+                begin--;
+        while (begin < place && (*begin == ' ' || *begin == '\t'))
+                begin++;
+        (void)snprintf(ret, PROCESS_LINE_MAX + 1, "%.*s", (int)((newline ? newline : end) - begin), begin);
+}
+
+/* The log lies in the cache: when that is full, what would have been said may not be in it. */
+static bool can_grow(int log_fd, off_t size)
+{
+        int r = posix_fallocate(log_fd, size, LOG_ROOM);
+
+        if (r == 0 && ftruncate(log_fd, size) < 0)
+                r = errno;
+        return r != ENOSPC && r != EDQUOT;
+}
+
+bool process_found_full_disk(int log_fd, char ret_line[static PROCESS_LINE_MAX + 1])
+{
+        /* As strerror() says it, and as apt does, which looks before it begins. */
+        static const char *const signs[] = { "No space left on device", "Disk quota exceeded",
+                "enough free space in " };
+        _cleanup_free_ char *text = NULL;
+        struct stat status;
+        size_t size;
+
+        if (log_fd < 0 || fstat(log_fd, &status) < 0 || !S_ISREG(status.st_mode))
+                return false;
+        size = (size_t)MIN_OF(status.st_size, (off_t)LOG_TAIL_MAX);
+        text = malloc(size + 1);
+        if (!text || pread_full(log_fd, text, size, (uint64_t)status.st_size - size) < 0)
+                size = 0;
+        for (size_t i = 0; i < ELEMENTS(signs); i++) {
+                const char *place = size > 0 ? memmem(text, size, signs[i], strlen(signs[i])) : NULL;
+
+                if (!place)
+                        continue;
+                cut_line(text, place, text + size, ret_line);
+                return true;
+        }
+        if (can_grow(log_fd, status.st_size))
+                return false;
+        (void)snprintf(ret_line, PROCESS_LINE_MAX + 1, "there is no room even for its log");
+        return true;
+}
+
 static int check(int status, const char *name, int log_fd, Error *error)
 {
         char line[PROCESS_LINE_MAX + 1];
 
         if (status <= 0)
                 return status;
+        if (process_found_full_disk(log_fd, line))
+                return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                                "%s found a disk full, make room and run this again: %s", name, line);
         process_last_line(log_fd, line);
         return error_set(error, ERROR_FAILED, EIO, "%s failed with status %d%s%s", name, status,
                         line[0] ? ": " : "", line);

@@ -18,7 +18,8 @@ typedef struct ProcessOptions {
 int process_run(const char *const *argv, const ProcessOptions *options, Error *error);
 
 /* As process_run(), but anything else than exit status 0 is an error too: -EIO with ERROR_FAILED, quoting
- * the last line of the log when log_fd is a regular file that can be read. */
+ * the last line of the log when log_fd is a regular file that can be read, or -ENOSPC with ERROR_NO_SPACE as
+ * process_found_full_disk() tells. */
 int process_check(const char *const *argv, const ProcessOptions *options, Error *error);
 
 /* As process_check(), with standard output in *ret (NUL-terminated, freed by the caller). -E2BIG past
@@ -29,6 +30,10 @@ int process_capture(const char *const *argv, const ProcessOptions *options, size
 /* The last line of a log that is a regular file; "" when there is none. */
 #define PROCESS_LINE_MAX 400
 void process_last_line(int log_fd, char ret[static PROCESS_LINE_MAX + 1]);
+
+/* Whether a program that failed met a full disk, told from its log (a regular file, and writable; else
+ * false): with the line that says so, or because the log, too, cannot grow. The log may be hostile. */
+bool process_found_full_disk(int log_fd, char ret_line[static PROCESS_LINE_MAX + 1]);
 
 /* Path of a program, newly allocated; the error is as for process_run(). */
 int process_find(const char *name, char **ret, Error *error);

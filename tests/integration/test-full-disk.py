@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 from harness.oci import archive
+from harness.packages import Packages, dpkg_system
 from harness.system import SYSTEM, Scene
 from harness.tap import need_root, run, test
 
@@ -51,6 +52,12 @@ def _scene(world):
     return scene
 
 
+def _partial(folder):
+    return [os.path.join(where, name) for where, folders, names in os.walk(folder) for name in folders + names if "partial" in name]
+
+
+# ---- images ----
+
 @test
 def an_output_folder_that_is_full_keeps_the_set_that_it_has(world):
     scene, small = _scene(world), Small(world)
@@ -69,6 +76,22 @@ def an_output_folder_that_is_full_keeps_the_set_that_it_has(world):
     small.resize()
     scene.build("a.tar", "--version", "2")
     assert _version(scene) == "2" and sorted(os.listdir(scene.out)) == sorted(before), os.listdir(scene.out)
+
+
+@test
+def a_disk_format_that_another_program_writes(world):
+    scene, small = _scene(world), Small(world)
+    scene.out = small.path + "/out"
+    scene.build("a.tar", "--set", "Disk.Formats=raw")
+    used = _kib(scene.out, ("root.tar", *ABOUT_IMAGES))
+    shutil.rmtree(scene.out)
+    qcow2 = ("--set", "Disk.Formats=", "--set", "Disk.Formats=qcow2")
+    small.resize(used + 64)
+    scene.run("build", "a.tar", *qcow2, status=7, says="qemu-img found a disk full, make room and run this again: qemu-img: ")
+    assert os.listdir(scene.out) == [], os.listdir(scene.out)
+    small.resize()
+    assert scene.build("a.tar", *qcow2) == ["disk", "qcow2"]
+    assert "disk.qcow2" in os.listdir(scene.out) and "disk.raw" not in os.listdir(scene.out), os.listdir(scene.out)
 
 
 @test
@@ -94,6 +117,73 @@ def a_name_that_cannot_be_given_leaves_no_image_json(world):
     scene.put("out/disk.vmdk", b"older")
     scene.build("a.tar", "--version", "2")
     assert _contents(scene.out) == before, os.listdir(scene.out)
+
+
+@test
+def a_full_cache_keeps_what_is_complete(world):
+    scene, small = _scene(world), Small(world)
+    scene.build("a.tar")
+    expected, size = scene.root_hash(), _kib(scene.cache)
+    scene.cache = small.path + "/cache"
+    for eighths in (1, 4, 7):
+        small.resize(size * eighths // 8)
+        shutil.rmtree(scene.out)
+        scene.run("build", "a.tar", status=7, says="No space left on device")
+        assert os.listdir(scene.out) == [] and not _partial(scene.cache), (os.listdir(scene.out), _partial(scene.cache))
+    small.resize()
+    scene.build("a.tar")
+    assert scene.root_hash() == expected
+
+
+# ---- packages ----
+
+def _say(scene, *prefix):
+    """Runs commands behind others."""
+    scene.command = lambda *words: [*prefix, *words]
+
+
+@test
+def packages_that_find_no_room_are_told_so(world):
+    small = Small(world)
+    scene = Packages(world)
+    scene.put("a.tar", dpkg_system())
+    says = "the packages cannot be installed (log: "
+    small.resize(4 << 10)
+    _say(scene, "env", "TMPDIR=" + small.path)
+    scene.run("build", "a.tar", *scene.options, status=7, says=says)
+    assert os.listdir(scene.out) == [] and os.listdir(small.path) == [], (os.listdir(scene.out), os.listdir(small.path))
+    small.resize()
+    assert scene.build("a.tar", *scene.options)[0] == "packages"
+
+
+@test
+def no_mirror_is_blamed_for_a_full_cache(world):
+    small = Small(world)
+    scene = Packages(world)
+    scene.archive.add("library", "1", content=os.urandom(200 << 10).hex())
+    scene.archive.publish()
+    options = [*scene.options, "--set", "Packages.Install=library"]
+    with open(scene.path("apt.conf"), "w", encoding="ascii") as file:
+        file.write('Acquire::Retries "0";\n')
+    _say(scene, "env", "APT_CONFIG=" + scene.path("apt.conf"))
+    scene.put("a.tar", dpkg_system(version="0.5"))
+    scene.run("lock", "a.tar", *options)
+    with open(scene.recipe + ".lock", "rb") as file:
+        lock = file.read()
+    scene.cache = small.path + "/cache"
+    small.resize(160)
+    scene.run("lock", "a.tar", "--fetch", *options, status=7, says="/debs has no room for the packages of the lock (")
+    found = os.listdir(scene.cache + "/debs")
+    assert not _partial(scene.cache) and scene.archive.sha256("library", "1") + ".deb" not in found, found
+    small.resize()
+    scene.run("lock", "a.tar", "--dry-run", *options)
+    small.resize(_kib(small.path) + 64)
+    scene.run("lock", "a.tar", "--update", *options, status=7, says="apt-get found a disk full")
+    with open(scene.recipe + ".lock", "rb") as file:
+        assert file.read() == lock
+    small.resize()
+    scene.run("lock", "a.tar", "--fetch", *options)
+    assert scene.archive.sha256("library", "1") + ".deb" in os.listdir(scene.cache + "/debs")
 
 
 if __name__ == "__main__":
