@@ -94,6 +94,7 @@ static int run(const ComposeOptions *options, const Scratch *scratch, char *cons
                 .to_fd = scratch->to_fd,
                 .commands = (const char *const *)commands,
                 .log_fd = options->log_fd,
+                .user = "Script=",
                 .with_network = recipe->script_network };
         size_t failed = SIZE_MAX;
         int r;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MAP_MAX (64 * KIB)
 #define SUBORDINATE_MAX (1 * MIB)
@@ -65,7 +66,7 @@ static int make_own_map(const char *path, Buffer *ret)
         return r;
 }
 
-static int write_map(pid_t process, const char *name, SandboxRoot root, Error *error)
+static int write_map(pid_t process, const char *name, SandboxRoot root, const char *user, Error *error)
 {
         _cleanup_free_ char *from = string_format("/proc/self/%s", name);
         _cleanup_free_ char *to = string_format("/proc/%d/%s", (int)process, name);
@@ -83,10 +84,9 @@ static int write_map(pid_t process, const char *name, SandboxRoot root, Error *e
         if (r >= 0 && write(fd, map.data, map.size) != (ssize_t)map.size) /* in one call, as it must be */
                 r = errno > 0 ? -errno : -EIO;
         return r < 0 ? error_set(error, ERROR_MISSING_TOOL, -r,
-                                       "Script= needs a user namespace, and this machine lets nobody give "
-                                       "it "
+                                       "%s needs a user namespace, and this machine lets nobody give it "
                                        "ids: %s",
-                                       strerror(-r))
+                                       user, strerror(-r))
                      : 0;
 }
 
@@ -116,20 +116,37 @@ static int find_subordinates(const char *path, char start[static 24], char count
         return -ENOENT;
 }
 
-static int run_mapper(pid_t process, const char *program, const char *file, unsigned id, Error *error)
+/* The program must be setuid, or have a capability, which containers and mounts can take from it. */
+static int cannot_map(const char *program, const char *file, int log_fd, const char *user, Error *error)
+{
+        char line[PROCESS_LINE_MAX + 1];
+
+        process_last_line(log_fd, line);
+        error_clear(error);
+        return error_set(error, ERROR_MISSING_TOOL, EPERM,
+                        "%s needs a user namespace with ids of its own, and %s does not give those in %s: "
+                        "%s",
+                        user, program, file, line[0] ? line : "it does not say why");
+}
+
+static int run_mapper(pid_t process, const char *program, const char *file, unsigned id, const char *user,
+                Error *error)
 {
         char start[24], count[24], pid[24], own[24];
+        _cleanup_fd_ int log_fd = memfd_create(program, MFD_CLOEXEC);
+        int r;
 
         (void)snprintf(pid, sizeof(pid), "%d", (int)process);
         (void)snprintf(own, sizeof(own), "%u", id);
         if (find_subordinates(file, start, count) < 0)
                 return error_set(error, ERROR_MISSING_TOOL, ENOENT,
-                                "Script= needs a user namespace with ids of its own, and %s has no line for "
-                                "this user; add one with \"usermod --add-subuids 100000-165535 "
-                                "--add-subgids 100000-165535 USER\"",
-                                file);
-        return process_check((const char *const[]){ program, pid, "0", own, "1", "1", start, count, NULL },
-                        &(ProcessOptions){ .log_fd = -1 }, error);
+                                "%s needs a user namespace with ids of its own, and %s has no line for this "
+                                "user; add one with \"usermod --add-subuids 100000-165535 --add-subgids "
+                                "100000-165535 USER\"",
+                                user, file);
+        r = process_check((const char *const[]){ program, pid, "0", own, "1", "1", start, count, NULL },
+                        &(ProcessOptions){ .log_fd = log_fd }, error);
+        return r == -EIO ? cannot_map(program, file, log_fd, user, error) : r;
 }
 
 int sandbox_lend(int fd, SandboxRoot root)
@@ -137,14 +154,14 @@ int sandbox_lend(int fd, SandboxRoot root)
         return root == SANDBOX_ROOT_IS_NOBODY && fchown(fd, NOBODYS_FIRST, NOBODYS_FIRST) < 0 ? -errno : 0;
 }
 
-int sandbox_map_ids(pid_t process, SandboxRoot root, Error *error)
+int sandbox_map_ids(pid_t process, SandboxRoot root, const char *user, Error *error)
 {
         int r;
 
         if (geteuid() == 0) {
-                r = write_map(process, "uid_map", root, error);
-                return r < 0 ? r : write_map(process, "gid_map", root, error);
+                r = write_map(process, "uid_map", root, user, error);
+                return r < 0 ? r : write_map(process, "gid_map", root, user, error);
         }
-        r = run_mapper(process, "newuidmap", "/etc/subuid", geteuid(), error);
-        return r < 0 ? r : run_mapper(process, "newgidmap", "/etc/subgid", getegid(), error);
+        r = run_mapper(process, "newuidmap", "/etc/subuid", geteuid(), user, error);
+        return r < 0 ? r : run_mapper(process, "newgidmap", "/etc/subgid", getegid(), user, error);
 }

@@ -42,8 +42,8 @@ int sandbox_find_root(SandboxRoot *ret, Error *error);
 int sandbox_lend(int fd, SandboxRoot root);
 
 /* Gives the process of the new namespace its ids: when we are root nobody's, or all that we have; else our
- * own as root and the subordinate ones. */
-int sandbox_map_ids(pid_t process, SandboxRoot root, Error *error);
+ * own as root and the subordinate ones. The user is for messages. */
+int sandbox_map_ids(pid_t process, SandboxRoot root, const char *user, Error *error);
 
 /* In the child, in the user namespace and the scratch folder: runs one command in namespaces of its own.
  * Returns when it ended well, and otherwise reports and ends the process. */

@@ -144,6 +144,10 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid
         (void)setgroups(0, NULL);
         if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
+        if (!sandbox->commands) { /* of sandbox_check() */
+                (void)write_full(pipes->report[1], &done, sizeof(done));
+                _exit(0);
+        }
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
                 _exit(1);
         if (mkdir(SANDBOX_TREE, 0755) < 0)
@@ -159,15 +163,14 @@ static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid
 
 /* ---- the parent ---- */
 
-static int no_namespace(int errnum, Error *error)
+static int no_namespace(const char *user, int errnum, Error *error)
 {
         return error_set(error, ERROR_MISSING_TOOL, errnum,
-                        "Script= needs a user namespace, so that scripts are root of the image and of "
-                        "nothing "
+                        "%s needs a user namespace, so that scripts are root of the image and of nothing "
                         "else, and this machine gives none (%s); allow them (user.max_user_namespaces, "
                         "kernel.unprivileged_userns_clone, or the container's seccomp profile), or build "
                         "elsewhere",
-                        strerror(errnum));
+                        user, errnum == ENOSPC ? "there are as many as may be" : strerror(errnum));
 }
 
 static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *error)
@@ -184,7 +187,7 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
         case SANDBOX_DONE:
                 return 0;
         case SANDBOX_USER:
-                return no_namespace(report->number, error);
+                return no_namespace(sandbox->user, report->number, error);
         case SANDBOX_UNPACK:
         case SANDBOX_PACK:
                 return error_set(error, ERROR_FAILED, EPROTO, "tar cannot %s the tree for scripts: %s",
@@ -192,8 +195,8 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
         case SANDBOX_SPACES:
         case SANDBOX_MOUNT:
                 return error_set(error, ERROR_MISSING_TOOL, report->number,
-                                "Script= needs mounts in a user namespace, and this machine gives none: %s",
-                                strerror(report->number));
+                                "%s needs mounts in a user namespace, and this machine gives none: %s",
+                                sandbox->user, strerror(report->number));
         case SANDBOX_START:
                 return error_set(error, ERROR_FAILED, EIO, "it cannot be started: %s%s",
                                 strerror(report->number),
@@ -214,7 +217,7 @@ static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, Sandb
         int r = 0;
 
         if (read_full(pipes->ready[0], &byte, 1) >= 0) {
-                r = sandbox_map_ids(child, root, error);
+                r = sandbox_map_ids(child, root, sandbox->user, error);
                 if (r >= 0)
                         r = write_full(pipes->go[1], &byte, 1);
         }
@@ -296,5 +299,17 @@ int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
         if (has_log_file(sandbox) && fchown(sandbox->log_fd, geteuid(), getegid()) < 0 && r >= 0)
                 r = error_set(error, ERROR_FAILED, errno, "cannot take the log back from scripts: %s",
                                 strerror(errno));
+        return r;
+}
+
+int sandbox_check(const char *user, Error *error)
+{
+        Pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+        const Sandbox none = { .folder = "/", .from_fd = -1, .to_fd = -1, .log_fd = -1, .user = user };
+        int r = run(&none, &pipes, SANDBOX_ROOT_IS_COMMON, NULL, error);
+
+        close_pair(pipes.ready);
+        close_pair(pipes.go);
+        close_pair(pipes.report);
         return r;
 }

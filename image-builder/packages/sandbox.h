@@ -20,6 +20,7 @@ typedef struct Sandbox {
         const char *const *environment;
         int log_fd; /* what they print; -1: discarded */
         bool with_network;
+        const char *user; /* who needs it, for messages: "Script=" */
 
         bool is_without_proc; /* sandbox_run() finds that out */
 } Sandbox;
@@ -28,3 +29,8 @@ typedef struct Sandbox {
  * that fails is ERROR_FAILED (-EIO), and `ret_failed` (may be NULL) then tells which; else it is not
  * touched. */
 int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error);
+
+/* Whether an ordinary user can have a user namespace with subordinate ids, as programs other than ours ask
+ * for: ERROR_MISSING_TOOL, for `user` as above, when there is none, or no ids, or nothing that gives them.
+ */
+int sandbox_check(const char *user, Error *error);

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "fixes.h"
 #include "process.h"
+#include "sandbox.h"
 #include "strv.h"
 
 #include <fcntl.h>
@@ -238,11 +239,8 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
         r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
         if (r >= 0 && build->base)
                 r = base_read_status(&build->entries[BUILD_BASE], &status, error);
-        if (r >= 0 && geteuid() != 0) {
-                _cleanup_free_ char *found = NULL;
-
-                r = process_find("newuidmap", &found, error);
-        }
+        if (r >= 0 && geteuid() != 0)
+                r = sandbox_check("installing packages as an ordinary user", error);
         if (r >= 0 && build->lock)
                 r = build_stage_lock(build, log_fd, &staged, error);
         if (r >= 0)

@@ -26,6 +26,7 @@ static const char *package_of(const char *program)
                 { "mkfs.vfat", "dosfstools" },
                 { "mmd", "mtools" },
                 { "mmdebstrap", "mmdebstrap" },
+                { "newgidmap", "uidmap" },
                 { "newuidmap", "uidmap" },
                 { "prlimit", "util-linux" },
                 { "qemu-img", "qemu-utils" },

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 
 from harness.oci import archive, digest, member
+from harness.packages import Packages, dpkg_system
 from harness.patience import wait_until
 from harness.system import RECIPE, SYSTEM, Scene, programs
 from harness.tap import Skip, need_root, run, test
@@ -242,6 +243,9 @@ def what_changes_while_it_is_read_is_not_kept(world):
     scene.nothing_is_left()
 
 
+FORBID = ("sh", "-c", "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"", "sh")
+
+
 @test
 def what_two_builds_do_not_share_is_named_with_its_cause(world):
     need_user_namespaces()
@@ -272,13 +276,38 @@ def what_two_builds_do_not_share_is_named_with_its_cause(world):
 @test
 def without_user_namespaces_nothing_is_run(world):
     scene = Scripts(world)
-    limit = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\""
     if has_user_namespaces():
-        scene.prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+        scene.prefix = ["unshare", "--user", "--map-root-user", *FORBID]
     scene.refuse("a.tar", "Script= needs a user namespace, so that scripts are root of the image and of nothing else", 15,
                  *scene.script(": >/opt/ran\n"))
     scene.build("a.tar")
     scene.nothing_is_left()
+
+
+def _own(scene, user):
+    subprocess.run(["chown", "-R", "%s:%s" % (user, user), scene.folder], check=True)
+
+
+@test
+def without_user_namespaces_an_ordinary_user_installs_no_packages(world):
+    user = "12345"  # nobody, and without a line in /etc/subuid
+    scene = Packages(world)
+    scene.put("a.tar", dpkg_system())
+    says = "installing packages as an ordinary user needs a user namespace"
+    prefix = ["setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups", "env", "HOME=" + scene.folder]
+    scene.command = lambda *words: [*prefix, *words]
+    _own(scene, user)
+    if has_user_namespaces():
+        scene.refuse("a.tar", says + " with ids of its own, and /etc/subuid has no line for this user", 15, *scene.options)
+        prefix = ["unshare", "--user", "--map-user=" + user, "--map-group=" + user, "--keep-caps", *FORBID]
+        _own(scene, "0")
+    scene.refuse("a.tar", says + ", so that scripts are root of the image and of nothing else", 15, *scene.options)
+    # What is in the cache needs none.
+    ours, prefix = prefix, []
+    scene.build("a.tar", *scene.options)
+    _own(scene, "0" if has_user_namespaces() else user)
+    prefix = ours
+    assert "packages" not in scene.build("a.tar", *scene.options)
 
 
 def _ordinary_user():
