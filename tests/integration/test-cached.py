@@ -165,6 +165,8 @@ def _go_through(scene, kinds, last_step):
     build_both(scene, "a.tar", *scene.options)
     first = copy(scene.out, scene.path("first"))
     for what, shown, change in kinds:
+        if last_step == "disk":  # of which there is only what lies in the output folder: the change must be the only one since
+            scene.build("a.tar", *scene.options)
         options, take_back = change(scene) if change else ([], lambda: None)
         try:
             steps = build_both(scene, "a.tar" if change else "b.tar", *scene.options, *options)
