@@ -3,9 +3,6 @@
 was published; nothing of the engine."""
 import collections
 import hashlib
-import json
-import os
-import subprocess
 
 from . import fat, gpt, loader, uki, verity
 
@@ -178,41 +175,3 @@ class Judge:
     def entry_of(self, view, version):
         names = [entry.name for entry in self.esp(view).entries if entry.release and entry.release.version == version]
         return names[0] if names else None
-
-    # ---- With other people's tools, for a sample ----
-
-    def other_tools(self, view, scratch):
-        """(losses, damage) that fsck.fat and e2fsck find on a copy."""
-        table, damage = self.table(view), collections.Counter()
-        losses = self._mend_esp(view, table.partitions["esp"], os.path.join(scratch, "esp.img"))
-        losses += self._mend_var(view, table.partitions["var"], os.path.join(scratch, "var.img"), damage)
-        return losses, damage
-
-    @staticmethod
-    def _mend_esp(view, place, path):
-        view.put_into(path, *place)
-        done = subprocess.run(["/usr/sbin/fsck.fat", "-a", "-w", path], capture_output=True, check=False)
-        again = subprocess.run(["/usr/sbin/fsck.fat", "-n", path], capture_output=True, check=False, text=True)
-        if done.returncode not in (0, 1) or again.returncode != 0:
-            return ["fsck.fat does not mend the boot partition: " + again.stdout.replace("\n", " ")[:200]]
-        return []
-
-    @staticmethod
-    def _mend_var(view, place, path, damage):
-        """A host asks e2fsck -p, and where that gives up e2fsck -y, as often."""
-        view.put_into(path, *place)
-        done = subprocess.run(["/usr/sbin/e2fsck", "-fp", path], capture_output=True, check=False)
-        if done.returncode & ~3:
-            damage["/var: e2fsck -p gives up"] += 1
-            for _ in range(3):  # with a superblock from elsewhere it does not do everything at once
-                done = subprocess.run(["/usr/sbin/e2fsck", "-fy", path], capture_output=True, check=False)
-        if done.returncode & ~3:
-            return ["e2fsck does not mend /var"]
-        state = subprocess.run(["/usr/sbin/debugfs", "-R", "cat /lib/bascule/state.json", path], capture_output=True,
-                               check=False).stdout
-        try:
-            if state:
-                json.loads(state)
-        except ValueError:
-            return ["the state in /var is damaged"]
-        return []

@@ -3,6 +3,7 @@
 servers, many cycles. They are done while power cuts are judged, so that no processor waits for the other."""
 import collections
 import os
+import re
 import subprocess
 import threading
 
@@ -46,15 +47,12 @@ class Others:
             remarks = [line[2:] for line in lines if line.startswith("# ")]
             summaries.append(remarks[-1] if remarks else name + ": nothing was said")
             # A complaint stands before the line of the test that it is about, or by itself.
-            tap.ok(is_good, summaries[-1], [] if is_good else lines[-60:])
+            lost = re.search(r"(?:lost|failed): (\d+)", summaries[-1])
+            tap.ok(is_good, summaries[-1], [] if is_good else lines[-60:], int(lost[1]) if lost else 1)
         return summaries
 
 
-def print_summary(done, booted, summaries):
-    """The whole run in one table."""
-    kinds = {kind: sum(counts[kind] for counts in done.counts.values()) for kind in ("prefix", "reordered", "torn")}
-    print("# states of a disk: %d after each write in its order, %d reordered, %d torn; %d lost" % (
-        kinds["prefix"], kinds["reordered"], kinds["torn"], len(done.losses)))
-    print("# states booted: %d" % booted)
-    for line in summaries:
-        print("# " + line)
+def print_states(whose, done):
+    """A recording that was judged, in a line."""
+    print("# states of %s's disk: %d after each write in its order, %d reordered, %d torn; %d lost; other tools were asked %d times" % (
+        whose, *map(done.total, ("prefix", "reordered", "torn", "lost", "tools"))))

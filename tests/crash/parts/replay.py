@@ -4,10 +4,10 @@ import collections
 import json
 import os
 import random
-import tempfile
 
 from . import gpt, states, view, writelog
 from .judge import Judge, Phase, Release
+from .tools import Tools
 
 COLUMNS = ("writes", "flushes", "prefix", "reordered", "torn", "damaged", "tools", "lost")
 
@@ -21,13 +21,15 @@ def regions_of(image):
 
 
 class Replay:
-    """`tools` is the share of states that other people's tools look at as well. `unflushed` names a phase in which the
-    disk ignores every flush: a replay must find losses there."""
+    """`tools` says of how many contents of which partition other people's tools are asked as well ({name: most}).
+    `unflushed` names a phase in which the disk ignores every flush: a replay must find losses there."""
 
-    def __init__(self, folder, limits, seed="1", tools=0.002, unflushed=None):
-        self.folder, self.limits, self.seed, self.tools, self.unflushed = folder, limits, seed, tools, unflushed
+    def __init__(self, folder, limits, seed="1", tools=None, unflushed=None):
+        self.folder, self.limits, self.seed, self.unflushed = folder, limits, seed, unflushed
+        self.tool_limits, self.tools = tools or {}, None
         with open(os.path.join(folder, "recording.json"), encoding="utf-8") as file:
             self.told = json.load(file)
+        self.runs = [(os.path.join(folder, run["file"]), run["phase"]) for run in self.told["logs"]]
         self.counts = collections.defaultdict(collections.Counter)  # of a phase: what COLUMNS name
         self.damage = collections.defaultdict(collections.Counter)
         self.up = collections.defaultdict(collections.Counter)
@@ -54,8 +56,7 @@ class Replay:
         """Every state, as (phase, kind, view); what a flush made sure of is put on the disk on the way. Kinds "writes"
         and "flushes" only count."""
         disk, pending, phase = judge.disk, [], None
-        runs = [(os.path.join(self.folder, run["file"]), run["phase"]) for run in self.told["logs"]]
-        for what, item in writelog.read_logs(runs):
+        for what, item in writelog.read_logs(self.runs):
             ignores = phase and phase.name == self.unflushed
             if what == "write":
                 pending.append(item)
@@ -75,6 +76,7 @@ class Replay:
 
     def run(self):
         judge, chance = self.judge_for(os.path.join(self.folder, "base.raw")), random.Random(self.seed)
+        self.tools = Tools(judge, self.tool_limits, self.runs, self.seed)
         for number, (phase, kind, state) in enumerate(self._states(judge)):
             if phase is None:
                 continue
@@ -82,11 +84,9 @@ class Replay:
             if state is None:
                 continue
             losses, damage, up = judge.judge(state, phase)
-            if chance.random() < self.tools and judge.table(state).is_good:
-                self.counts[phase.name]["tools"] += 1
-                with tempfile.TemporaryDirectory() as scratch:
-                    found, worse = judge.other_tools(state, scratch)
-                losses, damage = losses + found, damage + worse
+            asked, found, worse = self.tools.ask(state, kind)
+            self.counts[phase.name]["tools"] += asked
+            losses, damage = losses + found, damage + worse
             self._note(number, phase, kind, losses, +damage, up)
             self._offer(number, (phase.name, kind, tuple(sorted(+damage))), up, chance)
         self.judged = judge.judged
@@ -147,6 +147,9 @@ class Replay:
 
     # ---- What came of it ----
 
+    def total(self, column):
+        return sum(counts[column] for counts in self.counts.values())
+
     def table(self):
         lines = ["%-20s" % "phase" + "".join("%10s" % name for name in COLUMNS) + "  boots"]
         total = collections.Counter()
@@ -157,7 +160,7 @@ class Replay:
         lines.append("%-20s" % "all" + "".join("%10d" % total[column] for column in COLUMNS))
         damage = sum(self.damage.values(), collections.Counter())
         lines += ["damage seen: " + ", ".join("%s %d" % item for item in damage.most_common())] if damage else []
-        return lines
+        return lines + self.tools.lines()
 
     def loss_lines(self, most=40):
         kinds = collections.Counter((phase, kind, what) for _, phase, kind, what in self.losses)

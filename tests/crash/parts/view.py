@@ -3,8 +3,22 @@
 import array
 import bisect
 import mmap
+import os
 
 from .writelog import SECTOR
+
+
+def _data_of(file):
+    """[(first sector, one behind the last)] that a file of holes has data in, ascending."""
+    found, at, size = [], 0, os.fstat(file.fileno()).st_size
+    while at < size:
+        try:
+            begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+        except OSError:  # holes up to its end
+            break
+        at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+        found.append((begin // SECTOR, -(-at // SECTOR)))
+    return found
 
 
 class Disk:
@@ -15,6 +29,7 @@ class Disk:
     def __init__(self, image, regions):
         with open(image, "rb") as file:
             self.image = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.data = _data_of(file)
         self.sectors = len(self.image) // SECTOR
         self.last = array.array("I", bytes(4 * self.sectors))
         self.writes = {}
@@ -30,6 +45,11 @@ class Disk:
         self.last[write.first:write.end] = array.array("I", [write.number]) * write.count
         for place in self.regions_of(write.first, write.count):
             self.generation[self.names[place]] += 1
+
+    def is_hole(self, sector, count):
+        """Nobody ever wrote there."""
+        place = bisect.bisect_left(self.data, (sector + count, 0))
+        return not (place and self.data[place - 1][1] > sector) and self.last[sector:sector + count].count(0) == count
 
     def read(self, sector, count):
         end = sector + count
@@ -111,7 +131,10 @@ class View:
         with open(path, "wb") as file:
             file.truncate((end - first) * SECTOR)
             for at in range(first, end, 2048):
-                data = self.read(at, min(2048, end - at))
+                size = min(2048, end - at)
+                if self.disk.is_hole(at, size) and not self.pieces_in(at, size):
+                    continue
+                data = self.read(at, size)
                 if data.count(0) != len(data):
                     file.seek((at - first) * SECTOR)
                     file.write(data)
