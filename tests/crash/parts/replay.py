@@ -7,7 +7,7 @@ import random
 
 from . import gpt, states, view, writelog
 from .judge import Judge, Phase, Release
-from .tools import Tools
+from .tools import Tools, tears_lone_superblock
 
 COLUMNS = ("writes", "flushes", "prefix", "reordered", "torn", "damaged", "tools", "lost")
 
@@ -88,6 +88,9 @@ class Replay:
             self.counts[phase.name]["tools"] += asked
             losses, damage = losses + found, damage + worse
             self._note(number, phase, kind, losses, +damage, up)
+            place = judge.table(state).partitions.get("var")
+            if place and tears_lone_superblock(state, place):
+                continue  # nothing to update with: docs/reliability.md, "What is left"
             self._offer(number, (phase.name, kind, tuple(sorted(+damage))), up, chance)
         self.judged = judge.judged
         return self

@@ -23,6 +23,14 @@ def _mend_esp(path, _):
     return []
 
 
+def tears_lone_superblock(view, place):
+    """Whether half of the superblock was written, of a /var that has no copy of it."""
+    first, count = place
+    sectors = {first + 2, first + 3}
+    return count * writelog.SECTOR <= ONE_GROUP and any(
+        kept is not None and len(sectors & kept) == 1 for _, kept in view.regions.get("var", ()))
+
+
 def _has_torn_superblock(path):
     """It is one, but its checksum is of another."""
     done = subprocess.run(["/usr/sbin/dumpe2fs", "-h", path], capture_output=True, check=False, text=True, env={"LC_ALL": "C"})
