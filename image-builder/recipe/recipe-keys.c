@@ -98,6 +98,18 @@ static int copy_optional(const char *value, char **ret, Error *error)
         return *ret ? 0 : error_oom(error);
 }
 
+/* Who it is, is looked up in the image. */
+static int set_owner(const char *owner, const char *group, char **ret_owner, char **ret_group, Error *error)
+{
+        int r = 0;
+
+        if ((owner && strpbrk(owner, " \t\\")) || (group && strpbrk(group, " \t\\")))
+                return error_set(error, ERROR_CONFIG, EINVAL,
+                                "an owner or group is a name or a number, without white space");
+        r = copy_optional(owner, ret_owner, error);
+        return r < 0 ? r : copy_optional(group ? group : owner, ret_group, error);
+}
+
 static int set_include(
                 void *data, const IniKey *key _unused_, const char *value, IniPlace place, Error *error)
 {
@@ -159,9 +171,7 @@ static int set_file(void *data, const IniKey *key _unused_, const char *value, I
                 r = image_path(fields[1], &file->path, error);
         if (r >= 0 && fields[2])
                 r = parse_mode(fields[2], &file->mode, error);
-        if (r >= 0)
-                r = copy_optional(fields[3], &file->owner, error);
-        return r < 0 ? r : copy_optional(fields[4] ? fields[4] : fields[3], &file->group, error);
+        return r < 0 ? r : set_owner(fields[3], fields[4], &file->owner, &file->group, error);
 }
 
 /* SOURCE:PATH */
@@ -208,9 +218,7 @@ static int set_directory(void *data, const IniKey *key _unused_, const char *val
         r = image_path(fields[0], &node->path, error);
         if (r >= 0 && fields[1])
                 r = parse_mode(fields[1], &node->mode, error);
-        if (r >= 0)
-                r = copy_optional(fields[2], &node->owner, error);
-        return r < 0 ? r : copy_optional(fields[3] ? fields[3] : fields[2], &node->group, error);
+        return r < 0 ? r : set_owner(fields[2], fields[3], &node->owner, &node->group, error);
 }
 
 /* PATH:TARGET */

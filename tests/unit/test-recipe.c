@@ -358,12 +358,14 @@ TEST(a_shown_recipe_means_the_same)
         put("r.conf", LEAST "Install=a b\n[Users]\nUser=ada:groups=sudo:system\nSshKeyFile=ada "
                             "keys.pub\n[Kernel]\n"
                             "CommandLine=quiet "
-                            "panic=5\nRootModules=veth kernel/net/*\n[Content]\nFile=keys.pub:/etc/keys\n"
+                            "panic=5\nRootModules=veth kernel/net/*\n[Disk]\nFormats=raw vhd\n"
+                            "[Budget]\nReserve=1500K\n[Content]\nFile=keys.pub:/etc/keys\n"
                             "Script=keys.pub\nBase=oci:keys.pub:v1\nRemove=usr/share/"
                             "x*\nRemovePackages=perl-base\n");
         CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &first, &error));
         CHECK_OK(recipe_format(first, &shown));
         CHECK(strstr(shown, "RemovePackages=perl-base\n") && strstr(shown, "RootModules=kernel/net/*\n"));
+        CHECK(strstr(shown, "\nFormats=raw vhd\n") && strstr(shown, "\nReserve=1536000\n"));
         put("shown.conf", shown);
         CHECK_OK(recipe_load(in_folder("shown.conf"), NULL, &second, &error));
         CHECK_OK(recipe_format(second, &again));
