@@ -3,12 +3,17 @@
 """Keys over their life, by the command line: thresholds, holders apart, passphrases, tokens, loss; and repositories as
 readers see them, among them another TUF client."""
 import glob
+import calendar
 import json
 import os
+import pty
 import shutil
 import subprocess
+import termios
 import threading
+import time
 
+from harness.patience import wait_until
 from harness.repository import bascule_image
 from harness.tap import Skip, run, test
 from tuf_conformance import second
@@ -148,6 +153,85 @@ def encrypted_keys_need_their_passphrase(world):
         file.write("#!/bin/sh\n[ -n \"$1\" ] && cat %s\n" % secret)
     os.chmod(agent, 0o755)
     place.run("refresh", place.repo, "--keys", place.keys, "--passphrase-command", agent)
+    place.run("verify", place.repo)
+
+
+def type_passphrase(program, passphrase):
+    """Runs it on a terminal of its own and answers when it asks. Its status, and what it said."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(program[0], program)
+    said, is_asked = b"", False
+    try:
+        while new := os.read(terminal, 4096):
+            said += new
+            if not is_asked and said.endswith(b".pem: "):
+                is_asked = True
+                # It asks first, and hides what is typed then.
+                wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
+                os.write(terminal, passphrase.encode() + b"\n")
+    except OSError:
+        pass  # the terminal is gone with the last who had it
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode(errors="replace")
+
+
+@test
+def a_passphrase_is_typed(world):
+    secret = world.new_folder("secret") + "/passphrase"
+    with open(secret, "w", encoding="ascii") as file:
+        file.write("correct horse\n")
+    place = Place(world, "--passphrase-file", secret, release_options=("--passphrase-file", secret))
+    program = [world.program("image-builder/bascule-image"), "refresh", place.repo, "--keys", place.keys]
+    status, said = type_passphrase(program, "battery staple")
+    assert status == 9 and "wrong" in said, (status, said)
+    status, said = type_passphrase(program, "correct horse")
+    assert status == 0 and "timestamp version 2" in said, (status, said)
+    assert "horse" not in said, "what is typed is not shown: " + said
+    place.run("verify", place.repo)
+
+
+@test
+def a_key_is_revoked_by_its_digits(world):
+    place = Place(world, "--threshold", "timestamp=1/2")
+    client = place.client()
+    assert client.refresh().returncode == 0
+    stolen = place.move_keys("timestamp", "thief")["thief"]
+    refused = attempt(world, "keys", "revoke", place.keys, "00000000")
+    assert refused.returncode != 0, refused.stdout
+    place.run("keys", "revoke", place.keys, stolen)
+    place.run("keys", "root-publish", place.keys, "--repo", place.repo)
+    shown = json.loads(place.run("keys", "show", place.keys, "--json"))["root"]["roles"]["timestamp"]
+    assert [key["keyid"].startswith(stolen) for key in shown["keys"]] == [False], shown
+    by_thief = attempt(world, "refresh", place.repo, "--key", place.holder("thief"))
+    assert by_thief.returncode == 9, by_thief.stderr
+    place.run("refresh", place.repo, "--keys", place.keys, "--resign")
+    assert client.refresh().returncode == 0 and client.version("root") == 2
+    place.run("verify", place.repo)
+
+
+def days_left(path):
+    with open(path, encoding="utf-8") as file:
+        expires = json.load(file)["signed"]["expires"]
+    return round((calendar.timegm(time.strptime(expires, "%Y-%m-%dT%H:%M:%SZ")) - time.time()) / 86400)
+
+
+@test
+def roles_expire_when_they_are_told_to(world):
+    place = Place(world)
+    metadata = place.repo + "/metadata/"
+    place.run("refresh", place.repo, "--keys", place.keys, "--targets", "--timestamp-days", "3", "--snapshot-days", "11",
+              "--targets-days", "40")
+    assert [days_left(metadata + name) for name in ("timestamp.json", "2.snapshot.json", "2.targets.json")] == [3, 11, 40]
+    too_many = attempt(world, "refresh", place.repo, "--keys", place.keys, "--timestamp-days", "36501")
+    assert too_many.returncode == 2, too_many.stderr
+    for days, status in ((2, 0), (4, 9)):
+        seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86400))
+        done = attempt(world, "verify", place.repo, "--time", seen)
+        assert done.returncode == status, (days, done.stderr)
+    os.utime(metadata + "1.snapshot.json", (0, 0))
+    assert "removed 1 old" in place.run("refresh", place.repo, "--keys", place.keys, "--prune-days", "30")
+    assert not os.path.exists(metadata + "1.snapshot.json") and os.path.exists(metadata + "1.targets.json")
     place.run("verify", place.repo)
 
 

@@ -56,6 +56,31 @@ def _status(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 
+def _assert_confined(world, pid):
+    status = _status(pid)
+    assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split(), status
+    assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, status
+    assert status["NoNewPrivs"] == "1", status
+    assert status["Seccomp"] == "2" or world.is_sanitized, status
+
+
+@test
+def what_fetch_may_as_a_child(world):
+    """Where no service is, basculed takes from it what the service would."""
+    need_root("to look into a process of another user")
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    server.rule("/payloads/", servers.slow(600000))
+    host = world.host(one, server.url)
+    host.start()
+    update = host.begin("update", "--wait")
+    host.wait_state(("downloading",), progress=1)
+    _assert_confined(world, _child(host, b"fetch"))
+    server.behave()
+    assert update.wait(PATIENCE) == 0
+    host.assert_installed(two)
+
+
 @test
 def what_apply_holds(world):
     """No user's rights, no path, and of what it holds only the slot that does not run can be written."""
@@ -64,10 +89,7 @@ def what_apply_holds(world):
     update = host.begin("update", "--wait")
     host.wait_state(("downloading",), progress=1)
     pid = _child(host, b"apply")
-    status = _status(pid)
-    assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split(), status
-    assert int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1", status
-    assert status["Seccomp"] == "2" or world.is_sanitized, status
+    _assert_confined(world, pid)
     writable = {}
     for number in sorted(map(int, os.listdir("/proc/%s/fd" % pid))):
         assert number < 16, number
