@@ -208,7 +208,8 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
                 return error_oom(error);
         r = process_check((const char *const *)argv,
                         &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
-                                        .log_fd = log_fd },
+                                        .log_fd = log_fd,
+                                        .has_own_group = true },
                         error);
         if (r == -EIO || r == -ENOSPC)
                 apt_explain(log_fd, "the packages cannot be installed", log_path, ERROR_FAILED, error);

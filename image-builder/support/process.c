@@ -112,36 +112,71 @@ static int make_environment(const char *const *more, char ***ret)
         return 0;
 }
 
+static int add_actions(posix_spawn_file_actions_t *actions, const ProcessOptions *options, int output_fd)
+{
+        int log_fd = options->log_fd >= 0 ? options->log_fd : STDERR_FILENO;
+        int r = -posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+        if (r == 0 && options->log_fd < 0)
+                r = -posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+        else if (r == 0)
+                r = -posix_spawn_file_actions_adddup2(actions, log_fd, STDERR_FILENO);
+        if (r == 0)
+                r = -posix_spawn_file_actions_adddup2(
+                                actions, output_fd >= 0 ? output_fd : STDERR_FILENO, STDOUT_FILENO);
+        if (r == 0 && options->folder)
+                r = -posix_spawn_file_actions_addchdir_np(actions, options->folder);
+        return r;
+}
+
+/* What is run, as it is run: alone, or by a program that gives it the signal. */
+static int make_command(
+                const char *const *argv, const ProcessOptions *options, char ***ret_argv, Error *error)
+{
+        static const char *const wrapper[] = { "setpriv", "--pdeathsig", "INT", NULL };
+        _cleanup_strv_ char **command = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r = process_find(argv[0], &path, error);
+
+        if (r < 0)
+                return r;
+        for (const char *const *word = wrapper; options->has_own_group && r >= 0 && *word; word++)
+                r = strv_append(&command, *word);
+        for (; r >= 0 && *argv; argv++)
+                r = strv_append(&command, *argv);
+        if (r < 0)
+                return error_oom(error);
+        *ret_argv = TAKE_PTR(command);
+        return 0;
+}
+
 static int spawn(const char *const *argv, const ProcessOptions *options, int output_fd, pid_t *ret,
                 Error *error)
 {
         _cleanup_free_ char *path = NULL;
-        _cleanup_strv_ char **environment = NULL;
+        _cleanup_strv_ char **environment = NULL, **command = NULL;
         posix_spawn_file_actions_t actions;
-        int log_fd, r;
+        posix_spawnattr_t attributes;
+        int r = make_command(argv, options, &command, error);
 
-        r = process_find(argv[0], &path, error);
+        if (r >= 0)
+                r = process_find(command[0], &path, error);
         if (r < 0)
                 return r;
         r = make_environment(options->environment, &environment);
-        if (r < 0)
+        if (r < 0 || posix_spawnattr_init(&attributes) != 0)
                 return error_oom(error);
-        if (posix_spawn_file_actions_init(&actions) != 0)
+        if (posix_spawn_file_actions_init(&actions) != 0) {
+                (void)posix_spawnattr_destroy(&attributes);
                 return error_oom(error);
-        log_fd = options->log_fd >= 0 ? options->log_fd : STDERR_FILENO;
-        r = -posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        if (r == 0 && options->log_fd < 0)
-                r = -posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        else if (r == 0)
-                r = -posix_spawn_file_actions_adddup2(&actions, log_fd, STDERR_FILENO);
+        }
+        r = add_actions(&actions, options, output_fd);
+        if (r == 0 && options->has_own_group)
+                r = -posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
         if (r == 0)
-                r = -posix_spawn_file_actions_adddup2(
-                                &actions, output_fd >= 0 ? output_fd : STDERR_FILENO, STDOUT_FILENO);
-        if (r == 0 && options->folder)
-                r = -posix_spawn_file_actions_addchdir_np(&actions, options->folder);
-        if (r == 0)
-                r = -posix_spawn(ret, path, &actions, NULL, (char *const *)argv, environment);
+                r = -posix_spawn(ret, path, &actions, &attributes, command, environment);
         (void)posix_spawn_file_actions_destroy(&actions);
+        (void)posix_spawnattr_destroy(&attributes);
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot start %s: %s", path, strerror(-r)) : 0;
 }
 

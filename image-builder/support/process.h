@@ -10,6 +10,10 @@ typedef struct ProcessOptions {
         const char *const *environment; /* more NAME=VALUE strings, NULL-terminated; may be NULL */
         const char *folder;             /* working directory; NULL: the present one */
         int log_fd;                     /* standard error, and output unless it is captured; -1: discarded */
+        /* For a program that ends its process group with itself: it gets one of its own, in which Ctrl-C
+         * does not reach it, and SIGINT when we die, however that happens. Needs setpriv, which every Debian
+         * has. */
+        bool has_own_group;
 } ProcessOptions;
 
 /* Runs argv[0] (looked up in PATH and the sbin folders) to its end and returns its exit status, 128 + N when
