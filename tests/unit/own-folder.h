@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static char own_folder[] = "/tmp/bascule-test-XXXXXX";
 
@@ -25,10 +26,23 @@ static inline const char *in_folder(const char *name)
         char *path = paths[next++ % ELEMENTS(paths)];
 
         if (own_folder[sizeof(own_folder) - 2] == 'X') {
-                if (!mkdtemp(own_folder))
+                if (!mkdtemp(own_folder)) {
+                        perror(own_folder);
                         abort();
+                }
                 (void)atexit(own_folder_remove);
         }
         (void)snprintf(path, sizeof(paths[0]), "%s/%s", own_folder, name);
         return path;
+}
+
+static inline void put_text(const char *name, const char *text)
+{
+        const char *path = in_folder(name);
+        int r = file_replace(AT_FDCWD, path, text, strlen(text), 0644);
+
+        if (r < 0) {
+                (void)fprintf(stderr, "%s: %s\n", path, strerror(-r));
+                abort();
+        }
 }

@@ -10,12 +10,6 @@
 
 #define LEAST "[Image]\nId=small\n[Packages]\nSuites=bookworm\n"
 
-static void put(const char *name, const char *text)
-{
-        if (file_replace(AT_FDCWD, in_folder(name), text, strlen(text), 0644) < 0)
-                abort();
-}
-
 static void make_folder(const char *name)
 {
         if (directory_make(AT_FDCWD, in_folder(name), 0755) < 0)
@@ -46,19 +40,19 @@ static void make_recipe(void)
         make_folder("host/content");
         make_folder("shared");
         make_folder("elsewhere");
-        put("shared/base.conf", LEAST "[Content]\nFile=motd:/etc/motd\n");
-        put("shared/motd", "hello");
-        put("elsewhere/part.conf", "[Content]\nFile=./own:/etc/own\n");
-        put("elsewhere/own", "own");
-        put("host/content/file", "x");
-        put("host/r.conf.profiles/big.conf", "[Disk]\nSlotSize=2G\n");
-        put("host/keys.pub", "ssh-ed25519 AAAA a@b\n");
-        put("host/r.conf.d/10-a.conf", "[Content]\nTree=../content:/opt\n");
+        put_text("shared/base.conf", LEAST "[Content]\nFile=motd:/etc/motd\n");
+        put_text("shared/motd", "hello");
+        put_text("elsewhere/part.conf", "[Content]\nFile=./own:/etc/own\n");
+        put_text("elsewhere/own", "own");
+        put_text("host/content/file", "x");
+        put_text("host/r.conf.profiles/big.conf", "[Disk]\nSlotSize=2G\n");
+        put_text("host/keys.pub", "ssh-ed25519 AAAA a@b\n");
+        put_text("host/r.conf.d/10-a.conf", "[Content]\nTree=../content:/opt\n");
         (void)snprintf(text, sizeof(text),
                         "[Recipe]\nInclude=.//../shared/base.conf\nInclude=%s\n[Users]\nSshKeyFile=root "
                         "keys.pub\n",
                         in_folder("elsewhere/part.conf"));
-        put("host/r.conf", text);
+        put_text("host/r.conf", text);
 }
 
 TEST(texts_are_known_with_their_hashes_in_the_order_of_reading)

@@ -9,14 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void put(const char *name, const char *text)
-{
-        const char *path = in_folder(name);
-
-        if (file_replace(AT_FDCWD, path, text, strlen(text), 0644) < 0)
-                abort();
-}
-
 #define LEAST "[Image]\nId=small\n[Packages]\nSuites=bookworm\n"
 
 /* What is said of a recipe that is refused; "" when it is not. */
@@ -26,7 +18,7 @@ static const char *refusal(const char *text)
         _cleanup_recipe_ Recipe *recipe = NULL;
 
         error = (Error){ 0 };
-        put("r.conf", text);
+        put_text("r.conf", text);
         return recipe_load(in_folder("r.conf"), NULL, &recipe, &error) < 0 ? error.message : "";
 }
 
@@ -42,7 +34,7 @@ TEST(the_least_recipe_gets_defaults)
         _cleanup_recipe_ Recipe *recipe = NULL;
         Error error = { 0 };
 
-        put("r.conf", LEAST);
+        put_text("r.conf", LEAST);
         CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &recipe, &error));
         CHECK_STR(recipe->image_id, "small");
         CHECK_STR(recipe->version, "1");
@@ -114,7 +106,7 @@ static const char *over_budget(const char *text, uint64_t root, uint64_t uki)
         _cleanup_recipe_ Recipe *recipe = NULL;
 
         error = (Error){ 0 };
-        put("r.conf", text);
+        put_text("r.conf", text);
         if (recipe_load(in_folder("r.conf"), NULL, &recipe, &error) < 0)
                 return error.message;
         return budget_check(recipe, root, uki, "the biggest packages are x 1 B", &error) < 0 ? error.message
@@ -142,7 +134,7 @@ TEST(a_budget_tells_slot_and_esp_apart)
 {
         _cleanup_recipe_ Recipe *recipe = NULL;
 
-        put("r.conf", LEAST "[Budget]\nLayout=old:256M:100M\n");
+        put_text("r.conf", LEAST "[Budget]\nLayout=old:256M:100M\n");
         CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &recipe, NULL));
         CHECK_EQ(budget_check(recipe, 300 * MIB, 60 * MIB, NULL, NULL), -ENOSPC);
         CHECK_EQ(budget_check(recipe, 200 * MIB, 60 * MIB, NULL, NULL), -EFBIG);
@@ -174,8 +166,8 @@ TEST(a_loop_of_recipes_is_named_file_by_file)
         char name[16], text[64];
 
         (void)mkdir(in_folder("parts"), 0755);
-        put("a.conf", "[Recipe]\nInclude=parts/b.conf\n");
-        put("parts/b.conf", "[Recipe]\nInclude=../a.conf\n");
+        put_text("a.conf", "[Recipe]\nInclude=parts/b.conf\n");
+        put_text("parts/b.conf", "[Recipe]\nInclude=../a.conf\n");
         CHECK_REFUSED(LEAST "[Recipe]\nInclude=a.conf\n",
                         "files include each other without end: a.conf -> parts/b.conf -> a.conf; take one "
                         "of these Include= lines out");
@@ -184,7 +176,7 @@ TEST(a_loop_of_recipes_is_named_file_by_file)
         for (int i = 1; i <= 9; i++) {
                 (void)snprintf(name, sizeof(name), "%d.conf", i);
                 (void)snprintf(text, sizeof(text), "[Recipe]\n%sInclude=%d.conf\n", i < 9 ? "" : "#", i + 1);
-                put(name, text);
+                put_text(name, text);
         }
         CHECK_REFUSED(LEAST "[Recipe]\nInclude=1.conf\n",
                         "files include each other more than 8 deep: r.conf -> 1.conf -> 2.conf -> 3.conf");
@@ -200,7 +192,7 @@ static const char *said_of(const char *setting)
         int r;
 
         error = (Error){ 0 };
-        put("r.conf", LEAST);
+        put_text("r.conf", LEAST);
         r = recipe_load(in_folder("r.conf"), &(RecipeOptions){ .settings = settings }, &recipe, &error);
         free(bad);
         return r < 0 ? error.message : "";
@@ -239,12 +231,12 @@ TEST(includes_dropins_and_settings_come_in_this_order)
         _cleanup_strv_ char **settings = NULL;
         Error error = { 0 };
 
-        put("base.conf", LEAST "Install=one\n[Image]\nHostname=base\n");
-        put("r.conf", "[Recipe]\nInclude=base.conf\n[Packages]\nInstall=two\n[Image]\nHostname=own\n");
+        put_text("base.conf", LEAST "Install=one\n[Image]\nHostname=base\n");
+        put_text("r.conf", "[Recipe]\nInclude=base.conf\n[Packages]\nInstall=two\n[Image]\nHostname=own\n");
         (void)mkdir(in_folder("r.conf.d"), 0755);
-        put("r.conf.d/20-b.conf", "[Packages]\nInstall=four\nSuites=trixie sid\n");
-        put("r.conf.d/10-a.conf", "[Packages]\nInstall=three\n");
-        put("r.conf.d/readme", "not read");
+        put_text("r.conf.d/20-b.conf", "[Packages]\nInstall=four\nSuites=trixie sid\n");
+        put_text("r.conf.d/10-a.conf", "[Packages]\nInstall=three\n");
+        put_text("r.conf.d/readme", "not read");
         CHECK_OK(strv_append(&settings, "Packages.Install=five"));
         CHECK_OK(strv_append(&settings, "Image.Hostname=set"));
         CHECK_OK(recipe_load(in_folder("r.conf"), &(RecipeOptions){ .settings = settings, .version = "7.1" },
@@ -264,8 +256,8 @@ TEST(users_and_files_are_read)
         _cleanup_recipe_ Recipe *recipe = NULL;
         Error error = { 0 };
 
-        put("keys.pub", "# ours\nssh-ed25519 AAAA a@b\necdsa-sha2-nistp256 BBBB c@d\n");
-        put("r.conf", LEAST
+        put_text("keys.pub", "# ours\nssh-ed25519 AAAA a@b\necdsa-sha2-nistp256 BBBB c@d\n");
+        put_text("r.conf", LEAST
                         "[Users]\nUser=ada:uid=1200:groups=sudo,adm:shell=/bin/sh:subids\nSshKeyFile=ada "
                         "keys.pub\n"
                         "PasswordHash=root $6$x$y\n[Content]\nFile=keys.pub:/etc/keys:0600:ada\nLink=/a:b\n"
@@ -305,13 +297,13 @@ TEST(profiles_come_after_dropins_in_the_order_asked_for)
         char setting[] = "Image.Hostname=set", *settings[] = { setting, NULL };
         Error error = { 0 };
 
-        put("r.conf", LEAST "Install=one\n[Image]\nHostname=own\n");
+        put_text("r.conf", LEAST "Install=one\n[Image]\nHostname=own\n");
         (void)mkdir(in_folder("r.conf.d"), 0755);
         (void)mkdir(in_folder("r.conf.profiles"), 0755);
-        put("r.conf.d/10-a.conf", "[Packages]\nInstall=two\n[Kernel]\nCommandLine=quiet\n");
-        put("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n[Kernel]\nCommandLine=\n"
-                                          "[Image]\nHostname=debug\n[Disk]\nSlotSize=2G\n");
-        put("r.conf.profiles/big.conf", "[Packages]\nInstall=four\n[Disk]\nSlotSize=4G\n");
+        put_text("r.conf.d/10-a.conf", "[Packages]\nInstall=two\n[Kernel]\nCommandLine=quiet\n");
+        put_text("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n[Kernel]\nCommandLine=\n"
+                                               "[Image]\nHostname=debug\n[Disk]\nSlotSize=2G\n");
+        put_text("r.conf.profiles/big.conf", "[Packages]\nInstall=four\n[Disk]\nSlotSize=4G\n");
         CHECK_OK(recipe_load(in_folder("r.conf"),
                         &(RecipeOptions){ .profiles = profiles, .settings = settings }, &recipe, &error));
         CHECK_EQ(strv_length(recipe->packages), 4); /* a profile that is named twice is read once */
@@ -333,11 +325,11 @@ TEST(a_profile_that_is_not_there_is_told_with_a_suggestion)
         char wrong[] = "debgu", far[] = "zzzzzzzz", above[] = "../r", empty[] = "", dotted[] = "debug.conf",
              good[] = "debug";
 
-        put("r.conf", LEAST);
+        put_text("r.conf", LEAST);
         CHECK(strstr(with_profile(good), "the recipe has none; they would be files NAME.conf in "));
         (void)mkdir(in_folder("r.conf.profiles"), 0755);
-        put("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n");
-        put("r.conf.profiles/big.conf", "[Disk]\nSlotSiz=4G\n");
+        put_text("r.conf.profiles/debug.conf", "[Packages]\nInstall=three\n");
+        put_text("r.conf.profiles/big.conf", "[Disk]\nSlotSiz=4G\n");
         CHECK_STR(with_profile(good), "");
         CHECK_STR(with_profile(wrong), "there is no profile \"debgu\", did you mean \"debug\"?");
         CHECK_STR(with_profile(far), "there is no profile \"zzzzzzzz\"; there are big, debug");
@@ -354,19 +346,19 @@ TEST(a_shown_recipe_means_the_same)
         _cleanup_free_ char *shown = NULL, *again = NULL;
         Error error = { 0 };
 
-        put("keys.pub", "ssh-ed25519 AAAA a@b\n");
-        put("r.conf", LEAST "Install=a b\n[Users]\nUser=ada:groups=sudo:system\nSshKeyFile=ada "
-                            "keys.pub\n[Kernel]\n"
-                            "CommandLine=quiet "
-                            "panic=5\nRootModules=veth kernel/net/*\n[Disk]\nFormats=raw vhd\n"
-                            "[Budget]\nReserve=1500K\n[Content]\nFile=keys.pub:/etc/keys\n"
-                            "Script=keys.pub\nBase=oci:keys.pub:v1\nRemove=usr/share/"
-                            "x*\nRemovePackages=perl-base\n");
+        put_text("keys.pub", "ssh-ed25519 AAAA a@b\n");
+        put_text("r.conf", LEAST "Install=a b\n[Users]\nUser=ada:groups=sudo:system\nSshKeyFile=ada "
+                                 "keys.pub\n[Kernel]\n"
+                                 "CommandLine=quiet "
+                                 "panic=5\nRootModules=veth kernel/net/*\n[Disk]\nFormats=raw vhd\n"
+                                 "[Budget]\nReserve=1500K\n[Content]\nFile=keys.pub:/etc/keys\n"
+                                 "Script=keys.pub\nBase=oci:keys.pub:v1\nRemove=usr/share/"
+                                 "x*\nRemovePackages=perl-base\n");
         CHECK_OK(recipe_load(in_folder("r.conf"), NULL, &first, &error));
         CHECK_OK(recipe_format(first, &shown));
         CHECK(strstr(shown, "RemovePackages=perl-base\n") && strstr(shown, "RootModules=kernel/net/*\n"));
         CHECK(strstr(shown, "\nFormats=raw vhd\n") && strstr(shown, "\nReserve=1536000\n"));
-        put("shown.conf", shown);
+        put_text("shown.conf", shown);
         CHECK_OK(recipe_load(in_folder("shown.conf"), NULL, &second, &error));
         CHECK_OK(recipe_format(second, &again));
         CHECK_STR(shown, again);
