@@ -110,13 +110,18 @@ static int store_save(void *data, const char *role, const void *bytes, size_t si
 {
         Fetch *fetch = data;
         int r = memory_store_put(&fetch->trusted, role, bytes, size);
+        /* A root counts from when it was seen: for the next mirror too, which may know of no such one. */
+        if (r >= 0 && strcmp(role, "root") == 0)
+                r = memory_store_put(&fetch->given, role, bytes, size);
         return r < 0 ? error_set(error, ERROR_UNTRUSTED, -r, "there is too much metadata") : 0;
 }
 
+/* What a root takes away is taken away for the next mirror, too. */
 static int store_remove(void *data, const char *role, Error *error)
 {
         Fetch *fetch = data;
         memory_store_remove(&fetch->trusted, role);
+        memory_store_remove(&fetch->given, role);
         return 0;
 }
 
@@ -165,7 +170,7 @@ static int do_trusted(Fetch *fetch, Frame *frame, Error *error)
         return r < 0 ? error_set(error, ERROR_UNTRUSTED, -r, "there is too much metadata") : 0;
 }
 
-/* From what was given, beginning with that mirror. */
+/* From what was given, and roots that were seen since, beginning with that mirror. */
 static int refresh_from(Fetch *fetch, size_t mirror, int64_t now, Error *error)
 {
         TufTransport transport = { .fetch = transport_fetch, .data = fetch };
@@ -176,11 +181,12 @@ static int refresh_from(Fetch *fetch, size_t mirror, int64_t now, Error *error)
         memory_store_done(&fetch->trusted);
         for (size_t i = 0; i < fetch->given.count && r >= 0; i++) {
                 const MemoryPiece *piece = &fetch->given.pieces[i];
-                r = store_save(fetch, piece->name, piece->data, piece->size, error);
+                r = memory_store_put(&fetch->trusted, piece->name, piece->data, piece->size);
         }
+        if (r < 0)
+                return error_set(error, ERROR_UNTRUSTED, -r, "there is too much metadata");
         http_begin_with(fetch->http, mirror);
-        if (r >= 0)
-                r = tuf_client_new(&transport, &store, now, &fetch->tuf, error);
+        r = tuf_client_new(&transport, &store, now, &fetch->tuf, error);
         return r < 0 ? r : tuf_client_refresh(fetch->tuf, error);
 }
 

@@ -3,9 +3,11 @@
 """The whole way with our own producer: keys, release, a web server, a host."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+from harness import servers
 from harness.repository import bascule_image
 from harness.patience import PATIENCE
 from harness.tap import run, test
@@ -123,6 +125,33 @@ def refresh_keeps_a_repository_alive(world):
     host = published.host(one)
     assert host.cli("check").status == 0
     bascule_image(world, "refresh", published.folder, "--keys", published.keys)
+    assert host.cli("update", "--wait").status == 0
+    host.assert_installed(two)
+
+
+@test
+def a_root_of_one_mirror_counts_with_the_next(world):
+    """A key that one mirror's root takes away is not believed because another mirror has not heard of that root."""
+    one, two = world.image("1"), world.image("2")
+    published = _Published(world)
+    published.release(one)
+    published.release(two)
+    old = world.new_folder("old")
+    shutil.copytree(published.folder, old + "/repo")
+    shutil.copy(published.keys + "/root.json", old + "/root.json")
+    bascule_image(world, "keys", "rotate", published.keys, "timestamp")
+    bascule_image(world, "keys", "root-publish", published.keys, "--repo", published.folder)
+    bascule_image(world, "refresh", published.folder, "--keys", published.keys, "--resign")
+    first, second = world.hostile(published), world.nginx(type("Served", (), {"folder": old + "/repo"}))
+    first.rule(r"timestamp\.json", servers.flip(10))
+    host = world.host(one, first.url + "\nRepository=" + second.url)
+    host.describe(one, TrustedRoot=old + "/root.json")
+    host.start()
+    refused = host.cli("check")
+    assert refused.status == 9, (refused.status, refused.out, refused.err)
+    with open(host.state + "/metadata/root.json", encoding="utf-8") as file:
+        assert json.load(file)["signed"]["version"] == 2
+    first.behave()
     assert host.cli("update", "--wait").status == 0
     host.assert_installed(two)
 
