@@ -12,6 +12,8 @@ int json_parse(const char *text, size_t size, size_t cap_bytes, const char *what
                 return error_set(error, ERROR_UNTRUSTED, E2BIG, "%s is %zu bytes long, more than the %zu allowed",
                                 what, size, cap_bytes);
         json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+        if (!json && json_error_code(&problem) == json_error_out_of_memory)
+                return error_oom(error);
         if (!json)
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG, "%s is not valid JSON: line %d: %s", what,
                                 problem.line, problem.text);
