@@ -38,14 +38,14 @@ static int refuse_table(int fd, unsigned sector_size_bytes, const char *path, Er
                 return 0;
         if (r == -ENOMEM)
                 return error_oom(error);
+        if (r >= 0 && !has_host_partition(gpt))
+                return 0;
         if (r >= 0)
                 r = gpt_check(gpt, &problem);
         if (r < 0)
                 return error_set(error, ERROR_REFUSED, -r,
                                 "it cannot be told whether %s holds a host (%s); " ALLOW, path,
                                 problem.message);
-        if (!has_host_partition(gpt))
-                return 0;
         if (!gpt_report_is_good(&gpt->report))
                 return error_set(error, ERROR_REFUSED, EPERM,
                                 "%s holds a host whose partition table is damaged, or what an install that "

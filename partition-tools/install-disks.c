@@ -37,13 +37,20 @@ static char *serial_of(const BlockTree *tree, const char *path)
         return serial;
 }
 
-static bool is_removable(const BlockTree *tree, const char *path)
+static bool says(const BlockTree *tree, dev_t disk, const char *attribute, const char *wanted)
 {
         _cleanup_free_ char *word = NULL;
+
+        return block_disk_attribute(tree, disk, attribute, &word) >= 0 && strcmp(word, wanted) == 0;
+}
+
+/* The kernel calls a card removable only if its reader is; what is soldered on is of type MMC. */
+static bool is_removable(const BlockTree *tree, const char *path)
+{
         struct stat status;
 
-        return stat(path, &status) >= 0 &&
-               block_disk_attribute(tree, status.st_rdev, "removable", &word) >= 0 && strcmp(word, "1") == 0;
+        return stat(path, &status) >= 0 && (says(tree, status.st_rdev, "removable", "1") ||
+                                                           says(tree, status.st_rdev, "device/type", "SD"));
 }
 
 static int add(InstallDisks *disks, const BlockTree *tree, const char *medium, const char *path)
