@@ -60,8 +60,10 @@ static json_t *dependencies_json(const PaperInput *input)
 
         for (size_t i = 0; input->lock && i < input->lock->source_count; i++) {
                 const LockSource *source = &input->lock->sources[i];
+                _cleanup_free_ char *mirror = papers_mirror(source);
                 _cleanup_free_ char *url =
-                                string_format("%s/dists/%s/InRelease", source->mirror, source->suite);
+                                mirror ? string_format("%s/dists/%s/InRelease", mirror, source->suite)
+                                       : NULL;
 
                 (void)json_array_append_new(array,
                                 url ? json_pack("{s:s, s:o}", "uri", url, "digest", digest(source->sha256))

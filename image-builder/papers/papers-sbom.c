@@ -49,8 +49,8 @@ static json_t *image_json(const PaperInput *input)
 
 static void add_origin(const PaperInput *input, const LockPackage *locked, json_t *json)
 {
-        _cleanup_free_ char *url =
-                        string_format("%s/%s", input->lock->sources[locked->source].mirror, locked->path);
+        _cleanup_free_ char *mirror = papers_mirror(&input->lock->sources[locked->source]);
+        _cleanup_free_ char *url = mirror ? string_format("%s/%s", mirror, locked->path) : NULL;
 
         if (url)
                 (void)json_object_set_new(json, "downloadLocation", json_string(url));

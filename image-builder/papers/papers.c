@@ -2,6 +2,7 @@
 #include "papers.h"
 #include "file.h"
 #include "hex.h"
+#include "recipe.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -25,6 +26,14 @@ const LockPackage *papers_find_locked(const PaperInput *input, const PaperPackag
                         first = middle + 1;
         }
         return NULL;
+}
+
+char *papers_mirror(const LockSource *source)
+{
+        _cleanup_buffer_ Buffer out = BUFFER_WITH_CAP(64 * KIB);
+        size_t size;
+
+        return recipe_append_without_logins(&out, source->mirror) < 0 ? NULL : buffer_take(&out, &size);
 }
 
 /* Percent-encodes what a package-url does not take as it is. */

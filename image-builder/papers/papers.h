@@ -70,6 +70,9 @@ const LockPackage *papers_find_locked(const PaperInput *input, const PaperPackag
 /* "pkg:deb/debian/bash@5.2?arch=amd64&distro=debian-bookworm" (package-url), freed by the caller; NULL when
  * out of memory. */
 char *papers_package_url(const PaperInput *input, const PaperPackage *package);
+/* Where a source of the lock is, without the login that its URL may have: papers are published. Freed by the
+ * caller; NULL when out of memory. */
+char *papers_mirror(const LockSource *source);
 /* Takes the document over. */
 int papers_put_json(json_t *document, Buffer *ret);
 json_t *papers_hash(const uint8_t sha256[static SHA256_SIZE]);

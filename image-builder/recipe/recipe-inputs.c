@@ -141,8 +141,7 @@ static const char *find_secret(const char *setting)
         return strncmp(setting, password, strlen(password)) == 0 ? value : NULL;
 }
 
-/* Leaves "USER:PASSWORD@" out of URLs. */
-static int append_without_logins(Buffer *out, const char *text)
+int recipe_append_without_logins(Buffer *out, const char *text)
 {
         for (const char *mark; (mark = strstr(text, "://"));) {
                 const char *host = mark + strlen("://"), *at;
@@ -169,7 +168,7 @@ int recipe_note_setting(Recipe *recipe, const char *setting, Error *error)
         else if (written)
                 r = buffer_append(&text, setting, (size_t)(written - setting));
         else
-                r = append_without_logins(&text, setting);
+                r = recipe_append_without_logins(&text, setting);
         if (r >= 0 && written)
                 r = buffer_printf(&text, "%s%s", recipe->setting_name, written + strlen(path));
         if (r < 0 || strv_append(&recipe->settings, (const char *)text.data) < 0)

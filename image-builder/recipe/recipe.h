@@ -10,6 +10,7 @@
  * Paths of the building machine are relative to the file that names them and are absolute here; paths in the
  * image begin with '/'. */
 
+#include "buffer.h"
 #include "ini.h"
 #include "sha256.h"
 
@@ -168,6 +169,9 @@ int recipe_host_path(Recipe *recipe, const char *path, IniPlace place, char **re
 int recipe_note_path(Recipe *recipe, const char *written, const char *path, IniPlace place, Error *error);
 int recipe_note_text(Recipe *recipe, const char *path, const char *text, size_t size, Error *error);
 int recipe_note_setting(Recipe *recipe, const char *setting, Error *error);
+
+/* Appends a text, leaving "USER:PASSWORD@" out of the URLs in it. -ENOMEM, -E2BIG. */
+int recipe_append_without_logins(Buffer *out, const char *text);
 /* recipe-base.c: the setters of Base= and Script=. */
 int recipe_set_script(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);
 int recipe_set_base(void *data, const IniKey *key, const char *value, IniPlace place, Error *error);

@@ -13,7 +13,7 @@ static const PaperPackage packages[] = {
 };
 
 static char package_name[] = "libstdc++6", package_version[] = "12.2.0-14", package_architecture[] = "amd64",
-            package_path[] = "pool/libstdc%2b%2b6.deb", suite[] = "s", mirror[] = "http://m.example/debian";
+            package_path[] = "pool/libstdc%2b%2b6.deb", suite[] = "s", mirror[] = "http://ada:pass@m.example/debian";
 static LockPackage locked[] = { { .name = package_name,
                 .version = package_version,
                 .architecture = package_architecture,
