@@ -168,7 +168,7 @@ static void put_image_and_packages(Writer *writer, const Recipe *recipe)
         put(writer, "SecurityMirror", recipe->security_mirror);
         put_words(writer, "FallbackMirrors", recipe->fallback_mirrors);
         put(writer, "Expired", recipe->with_expired ? "yes" : "no");
-        put(writer, "Keyring", recipe->keyring);
+        put(writer, "Keyring", or_empty(recipe->keyring));
         put_words(writer, "Install", recipe->packages);
         put_words(writer, "Exclude", recipe->excluded_packages);
         put(writer, "Recommended", recipe->with_recommended ? "yes" : "no");

@@ -40,6 +40,8 @@ int recipe_host_path(Recipe *recipe, const char *path, IniPlace place, char **re
 
         if (!copy)
                 return error_oom(error);
+        if (!*path)
+                return error_set(error, ERROR_CONFIG, EINVAL, "the path of a file or folder is missing");
         joined = path[0] == '/' ? strdup(path)
                                 : path_join(strchr(place.file, '/') ? dirname(copy) : ".", path);
         if (!joined)

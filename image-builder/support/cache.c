@@ -17,7 +17,7 @@ struct Cache {
 
 static int failed(const char *what, const char *path, int errnum, Error *error)
 {
-        return error_set(error, errnum == ENOSPC ? ERROR_NO_SPACE : ERROR_FAILED, errnum, "cannot %s %s: %s",
+        return error_set(error, errnum == ENOSPC || errnum == EDQUOT ? ERROR_NO_SPACE : ERROR_FAILED, errnum, "cannot %s %s: %s",
                         what, path, strerror(errnum));
 }
 

@@ -34,6 +34,8 @@ static int parse(const IniKey *keys, const char *text, size_t size, Recipe **ret
         int r;
 
         MUST(recipe);
+        recipe->path = strdup("/fuzz.conf");
+        MUST(recipe->path);
         MUST(ini_parse("defaults", defaults, strlen(defaults), keys, recipe, NULL) >= 0);
         r = ini_parse("fuzz", text, size, keys, recipe, &error);
         if (r >= 0)
