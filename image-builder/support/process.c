@@ -12,6 +12,7 @@
 
 #define LOG_TAIL_MAX (1 * MIB) /* of a log, where a full disk is looked for */
 #define LOG_ROOM (64 * KIB)    /* by which a log must be able to grow */
+#define SETPRIV "setpriv"
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Which Debian package has a program. */
@@ -31,6 +32,7 @@ static const char *package_of(const char *program)
                 { "prlimit", "util-linux" },
                 { "qemu-img", "qemu-utils" },
                 { "qemu-system-x86_64", "qemu-system-x86" },
+                { SETPRIV, "util-linux" },
                 { "ssh", "openssh-client" },
                 { "/usr/lib/apt/apt-helper", "apt" },
         };
@@ -129,41 +131,40 @@ static int add_actions(posix_spawn_file_actions_t *actions, const ProcessOptions
         return r;
 }
 
-/* What is run, as it is run: alone, or by a program that gives it the signal. */
-static int make_command(
-                const char *const *argv, const ProcessOptions *options, char ***ret_argv, Error *error)
+/* The program behind one that gives it the signal. */
+static int wrap(const char *const *argv, char ***ret_argv)
 {
-        static const char *const wrapper[] = { "setpriv", "--pdeathsig", "INT", NULL };
+        static const char *const wrapper[] = { SETPRIV, "--pdeathsig", "INT", NULL };
         _cleanup_strv_ char **command = NULL;
-        _cleanup_free_ char *path = NULL;
-        int r = process_find(argv[0], &path, error);
+        int r = 0;
 
-        if (r < 0)
-                return r;
-        for (const char *const *word = wrapper; options->has_own_group && r >= 0 && *word; word++)
+        for (const char *const *word = wrapper; r >= 0 && *word; word++)
                 r = strv_append(&command, *word);
         for (; r >= 0 && *argv; argv++)
                 r = strv_append(&command, *argv);
-        if (r < 0)
-                return error_oom(error);
-        *ret_argv = TAKE_PTR(command);
-        return 0;
+        if (r >= 0)
+                *ret_argv = TAKE_PTR(command);
+        return r;
 }
 
 static int spawn(const char *const *argv, const ProcessOptions *options, int output_fd, pid_t *ret,
                 Error *error)
 {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_strv_ char **environment = NULL, **command = NULL;
+        _cleanup_free_ char *program = NULL, *setpriv = NULL;
+        _cleanup_strv_ char **environment = NULL, **wrapped = NULL;
+        const char *path;
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
-        int r = make_command(argv, options, &command, error);
+        int r = process_find(argv[0], &program, error);
 
-        if (r >= 0)
-                r = process_find(command[0], &path, error);
+        if (r >= 0 && options->has_own_group)
+                r = process_find(SETPRIV, &setpriv, error);
         if (r < 0)
                 return r;
+        path = setpriv ? setpriv : program;
         r = make_environment(options->environment, &environment);
+        if (r >= 0 && setpriv)
+                r = wrap(argv, &wrapped);
         if (r < 0 || posix_spawnattr_init(&attributes) != 0)
                 return error_oom(error);
         if (posix_spawn_file_actions_init(&actions) != 0) {
@@ -174,7 +175,8 @@ static int spawn(const char *const *argv, const ProcessOptions *options, int out
         if (r == 0 && options->has_own_group)
                 r = -posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
         if (r == 0)
-                r = -posix_spawn(ret, path, &actions, &attributes, command, environment);
+                r = -posix_spawn(ret, path, &actions, &attributes, wrapped ? wrapped : (char *const *)argv,
+                                environment);
         (void)posix_spawn_file_actions_destroy(&actions);
         (void)posix_spawnattr_destroy(&attributes);
         return r < 0 ? error_set(error, ERROR_FAILED, -r, "cannot start %s: %s", path, strerror(-r)) : 0;
