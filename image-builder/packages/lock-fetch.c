@@ -21,6 +21,7 @@ typedef struct Fetcher {
         LockFetched fetched;
         size_t liar; /* package of which other bytes came; package_count: none did */
         char *liar_mirror;
+        char full_line[PROCESS_LINE_MAX + 1]; /* that told of a full disk; "": none did */
 } Fetcher;
 
 static char *path_in(const char *folder, const LockPackage *package, const char *ending)
@@ -185,23 +186,19 @@ static size_t choose(const Fetcher *fetcher, size_t round, size_t *next, size_t 
         return count;
 }
 
-/* What came whole is kept. What else failed shows by what is not there, but for a full disk: no mirror is to
- * blame for that. */
+/* What came whole is kept. What else failed shows by what is not there in the end: the words of a full disk
+ * may be those of a server, so that the next mirror is asked all the same. */
 static int take_batch(
                 Fetcher *fetcher, const size_t *chosen, size_t count, size_t round, int status, Error *error)
 {
-        char line[PROCESS_LINE_MAX + 1], size[SIZE_TEXT_MAX];
-        bool is_full = status > 0 && process_found_full_disk(fetcher->options->log_fd, line);
+        char line[PROCESS_LINE_MAX + 1];
         int r = 0;
 
+        if (status > 0 && process_found_full_disk(fetcher->options->log_fd, line))
+                memcpy(fetcher->full_line, line, sizeof(line));
         for (size_t i = 0; r >= 0 && i < count; i++)
                 r = take(fetcher, chosen[i], round, error);
-        if (r < 0 || !is_full)
-                return r;
-        return error_set(error, ERROR_NO_SPACE, ENOSPC,
-                        "%s has no room for the packages of the lock (%s together), make room and run this "
-                        "again: %s",
-                        fetcher->folder, size_format(lock_size_bytes(fetcher->lock), size), line);
+        return r;
 }
 
 /* Returns how many packages were asked for. */
@@ -245,6 +242,7 @@ static int explain(const Fetcher *fetcher, Error *error)
 {
         const Lock *lock = fetcher->lock;
         size_t count = 0, first = 0;
+        char size[SIZE_TEXT_MAX];
 
         for (size_t i = lock->package_count; i > 0; i--)
                 if (fetcher->is_missing[i - 1]) {
@@ -253,6 +251,13 @@ static int explain(const Fetcher *fetcher, Error *error)
                 }
         if (count == 0)
                 return 0;
+        /* Before who lies: of a package for which there is no room, a part came. */
+        if (fetcher->full_line[0])
+                return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                                "%s has no room for the packages of the lock (%s together), make room and "
+                                "run this again: %s",
+                                fetcher->folder, size_format(lock_size_bytes(lock), size),
+                                fetcher->full_line);
         if (fetcher->liar_mirror && fetcher->is_missing[fetcher->liar])
                 return error_set(error, ERROR_UNTRUSTED, EBADMSG,
                                 "%s gives other bytes for the package %s %s than the lock names; use "
