@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compose.h"
+#include "stanza.h"
 
 #include <string.h>
 
@@ -19,29 +20,10 @@ void compose_free_packages(ComposePackage *packages, size_t count)
         free(packages);
 }
 
-/* The value of a field of a stanza that ends at `end`, newly allocated; NULL when it is not there. */
-static char *field(const char *stanza, const char *end, const char *name)
-{
-        size_t length = strlen(name);
-
-        for (const char *line = stanza; line < end;) {
-                size_t size = strcspn(line, "\n");
-
-                if (strncmp(line, name, length) == 0 && line[length] == ':') {
-                        const char *value = line + length + 1;
-
-                        value += strspn(value, " \t");
-                        return strndup(value, (size_t)(line + size - value));
-                }
-                line += size + (line[size] ? 1 : 0);
-        }
-        return NULL;
-}
-
 /* "Source: NAME (VERSION)", each of which is the package's own where it is left out. */
 static int take_source(ComposePackage *package, const char *stanza, const char *end)
 {
-        _cleanup_free_ char *source = field(stanza, end, "Source");
+        _cleanup_free_ char *source = stanza_field(stanza, end, "Source");
         size_t length = source ? strcspn(source, " ") : 0, version_length;
         const char *version = source && source[length] ? source + length + 1 : NULL;
 
@@ -62,8 +44,8 @@ static int by_name(const void *a, const void *b)
 
 static int add(ComposePackage **packages, size_t *count, const char *stanza, const char *end, Error *error)
 {
-        _cleanup_free_ char *state = field(stanza, end, "Status"),
-                            *size = field(stanza, end, "Installed-Size");
+        _cleanup_free_ char *state = stanza_field(stanza, end, "Status"),
+                            *size = stanza_field(stanza, end, "Installed-Size");
         ComposePackage *grown, package;
 
         if (!state || strcmp(state, "install ok installed") != 0)
@@ -74,9 +56,9 @@ static int add(ComposePackage **packages, size_t *count, const char *stanza, con
         if (!grown)
                 return error_oom(error);
         *packages = grown;
-        package = (ComposePackage){ .name = field(stanza, end, "Package"),
-                .version = field(stanza, end, "Version"),
-                .architecture = field(stanza, end, "Architecture"),
+        package = (ComposePackage){ .name = stanza_field(stanza, end, "Package"),
+                .version = stanza_field(stanza, end, "Version"),
+                .architecture = stanza_field(stanza, end, "Architecture"),
                 .installed_bytes = size ? strtoull(size, NULL, 10) * KIB : 0 };
         grown[(*count)++] = package;
         if (package.name && package.version && package.architecture)

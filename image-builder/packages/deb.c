@@ -132,33 +132,33 @@ static int open_memory(const char *name, int *ret, Error *error)
 
 /* ---- control ---- */
 
-/* The archive is read by the reader that reads hostile ones. */
-static int read_archive(int archive, char **ret, size_t *ret_size, Error *error)
+int deb_read_control_files(int fd, Tree **ret, Error *error)
 {
         _cleanup_tree_ Tree *tree = tree_new();
-        int r = tree ? tar_read(tree, archive, NULL, error) : error_oom(error);
-
-        if (r < 0)
-                return error_prefix(error, r, "the package's control archive");
-        r = tree_read_file(tree, "control", DEB_STANZA_MAX, ret, ret_size);
-        if (r == -ENOMEM)
-                return error_oom(error);
-        return r < 0 ? damaged("it has no file \"control\"", error) : 0;
-}
-
-int deb_read_control(int fd, char **ret, Error *error)
-{
         _cleanup_fd_ int archive = -1;
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        int r = open_memory("control", &archive, error);
+        int r = tree ? open_memory("control", &archive, error) : error_oom(error);
 
         if (r >= 0)
                 r = unpack_archive(fd, "control", DEB_CONTROL_MAX, DEB_CONTROL_MAX, archive, error);
-        if (r >= 0)
-                r = read_archive(archive, &text, &size, error);
         if (r < 0)
                 return r;
+        r = tar_read(tree, archive, NULL, error); /* which reads hostile ones */
+        if (r < 0)
+                return error_prefix(error, r, "the package's control archive");
+        *ret = TAKE_PTR(tree);
+        return 0;
+}
+
+int deb_control_text(Tree *files, char **ret, Error *error)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r = tree_read_file(files, "control", DEB_STANZA_MAX, &text, &size);
+
+        if (r == -ENOMEM)
+                return error_oom(error);
+        if (r < 0)
+                return damaged("it has no file \"control\"", error);
         while (size > 0 && text[size - 1] == '\n')
                 text[--size] = 0;
         /* One stanza: an empty line would begin another. */
@@ -166,6 +166,21 @@ int deb_read_control(int fd, char **ret, Error *error)
                 return damaged("its control file is not one stanza", error);
         *ret = string_format("%s\n", text);
         return *ret ? 0 : error_oom(error);
+}
+
+int deb_read_control(int fd, char **ret, Error *error)
+{
+        _cleanup_tree_ Tree *files = NULL;
+        int r = deb_read_control_files(fd, &files, error);
+
+        return r < 0 ? r : deb_control_text(files, ret, error);
+}
+
+/* ---- data ---- */
+
+int deb_unpack_data(int fd, int to, Error *error)
+{
+        return unpack_archive(fd, "data", UINT64_MAX, DEB_DATA_MAX, to, error);
 }
 
 /* ---- changelog ---- */
@@ -221,8 +236,7 @@ int deb_read_changelog(int fd, const char *name, int scratch, char **ret, size_t
         _cleanup_tree_ Tree *tree = tree_new();
         _cleanup_free_ char *packed = NULL;
         size_t size = 0;
-        int r = tree ? unpack_archive(fd, "data", UINT64_MAX, DEB_DATA_MAX, scratch, error)
-                     : error_oom(error);
+        int r = tree ? deb_unpack_data(fd, scratch, error) : error_oom(error);
 
         if (r < 0)
                 return r;

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "hex.h"
 #include "lock.h"
+#include "stanza.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -39,25 +40,11 @@ static int copy(int from, int to, uint64_t size, uint8_t ret_hash[static SHA256_
         return r;
 }
 
-/* Whether fields of the control file say what the lock says. */
 static bool has_field(const char *control, const char *name, const char *value)
 {
-        size_t name_length = strlen(name), value_length = strlen(value);
+        _cleanup_free_ char *found = stanza_field(control, NULL, name);
 
-        for (const char *line = control; *line;) {
-                size_t length = strcspn(line, "\n");
-
-                if (length >= name_length + 1 && strncasecmp(line, name, name_length) == 0 &&
-                                line[name_length] == ':') {
-                        const char *text = line + name_length + 1;
-
-                        text += strspn(text, " \t");
-                        return (size_t)(line + length - text) == value_length &&
-                               strncmp(text, value, value_length) == 0;
-                }
-                line += length + (line[length] ? 1 : 0);
-        }
-        return false;
+        return found && strcmp(found, value) == 0;
 }
 
 static int check_control(const LockPackage *package, const char *control, Error *error)
@@ -80,34 +67,65 @@ static int spoilt(const char *path, const LockPackage *package, Error *error)
                         package->name);
 }
 
-static int add_package(const LockPackage *package, const char *from_path, const char *folder,
-                const char *hex, Buffer *index, Error *error)
+static int take(const LockPackage *package, const char *cached, int to, Error *error)
 {
-        _cleanup_free_ char *path = string_format("%s/%s.deb", folder, hex), *control = NULL;
-        _cleanup_fd_ int from = open(from_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), to = -1;
+        _cleanup_fd_ int from = open(cached, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         uint8_t hash[SHA256_SIZE];
         struct stat status;
         int r;
 
-        if (!path)
-                return error_oom(error);
         if (from < 0 || fstat(from, &status) < 0)
-                return failed("read", from_path, -errno, error);
+                return failed("read", cached, -errno, error);
         if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != package->size_bytes)
-                return spoilt(from_path, package, error);
-        to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        r = to < 0 ? -errno : copy(from, to, package->size_bytes, hash);
+                return spoilt(cached, package, error);
+        r = copy(from, to, package->size_bytes, hash);
         if (r < 0)
-                return failed("copy a package to", path, r, error);
-        if (memcmp(hash, package->sha256, SHA256_SIZE) != 0)
-                return spoilt(from_path, package, error);
-        r = deb_read_control(to, &control, error);
-        if (r < 0)
-                return error_prefix(error, r, "the package %s", package->name);
-        r = check_control(package, control, error);
+                return failed("copy", cached, r, error);
+        return memcmp(hash, package->sha256, SHA256_SIZE) == 0 ? 0 : spoilt(cached, package, error);
+}
+
+int lock_take_package(const LockPackage *package, const char *cache_folder, int to, Tree **ret_control,
+                char **ret_stanza, Error *error)
+{
+        _cleanup_free_ char *cached = lock_cached_path(cache_folder, package), *stanza = NULL;
+        _cleanup_tree_ Tree *control = NULL;
+        int r = cached ? take(package, cached, to, error) : error_oom(error);
+
         if (r < 0)
                 return r;
-        r = buffer_printf(index, "%sFilename: ./%s.deb\nSize: %llu\nSHA256: %s\n\n", control, hex,
+        r = deb_read_control_files(to, &control, error);
+        if (r >= 0)
+                r = deb_control_text(control, &stanza, error);
+        if (r < 0)
+                return error_prefix(error, r, "the package %s", package->name);
+        r = check_control(package, stanza, error);
+        if (r < 0)
+                return r;
+        if (ret_control)
+                *ret_control = TAKE_PTR(control);
+        *ret_stanza = TAKE_PTR(stanza);
+        return 0;
+}
+
+static int add_package(const LockPackage *package, const char *cache_folder, const char *folder,
+                Buffer *index, Error *error)
+{
+        _cleanup_free_ char *path = NULL, *stanza = NULL;
+        _cleanup_fd_ int to = -1;
+        char hex[SHA256_HEX_SIZE];
+        int r;
+
+        hex_encode(package->sha256, SHA256_SIZE, hex);
+        path = string_format("%s/%s.deb", folder, hex);
+        if (!path)
+                return error_oom(error);
+        to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (to < 0)
+                return failed("make", path, -errno, error);
+        r = lock_take_package(package, cache_folder, to, NULL, &stanza, error);
+        if (r < 0)
+                return r;
+        r = buffer_printf(index, "%sFilename: ./%s.deb\nSize: %llu\nSHA256: %s\n\n", stanza, hex,
                         (unsigned long long)package->size_bytes, hex);
         return r < 0 ? error_oom(error) : 0;
 }
@@ -141,13 +159,7 @@ int lock_make_archive(const Lock *lock, const char *cache_folder, const char *su
         _cleanup_buffer_ Buffer index = BUFFER_WITH_CAP(INDEX_MAX);
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < lock->package_count; i++) {
-                const LockPackage *package = &lock->packages[i];
-                _cleanup_free_ char *path = lock_cached_path(cache_folder, package);
-                char hex[SHA256_HEX_SIZE];
-
-                hex_encode(package->sha256, SHA256_SIZE, hex);
-                r = path ? add_package(package, path, folder, hex, &index, error) : error_oom(error);
-        }
+        for (size_t i = 0; r >= 0 && i < lock->package_count; i++)
+                r = add_package(&lock->packages[i], cache_folder, folder, &index, error);
         return r < 0 ? r : write_index(folder, suite, &index, error);
 }

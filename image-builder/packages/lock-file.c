@@ -195,16 +195,17 @@ static int read_package(const json_t *object, const Lock *lock, LockPackage *pac
                 r = json_get_hex(object, "sha256", package->sha256, SHA256_SIZE, error);
         if (r < 0)
                 return r;
-        if (!is_package_name(package->name) || !is_made_of(package->version, "+-.~:") ||
-                        !isalnum((unsigned char)package->version[0]) ||
-                        !is_made_of(package->architecture, "-") ||
-                        !isalnum((unsigned char)package->architecture[0]) || !is_path(package->path) ||
-                        package->size_bytes == 0 || package->size_bytes > LOCK_PACKAGE_BYTES_MAX ||
-                        source >= lock->source_count)
-                return error_set(error, ERROR_CONFIG, EBADMSG,
-                                "it has an impossible entry for the package %s", package->name);
-        package->source = source;
+        package->source = (size_t)MIN_OF(source, (uint64_t)lock->source_count); /* which there is none of */
         return 0;
+}
+
+static bool is_possible(const Lock *lock, const LockPackage *package)
+{
+        return is_package_name(package->name) && is_made_of(package->version, "+-.~:") &&
+               isalnum((unsigned char)package->version[0]) && is_made_of(package->architecture, "-") &&
+               isalnum((unsigned char)package->architecture[0]) && is_path(package->path) &&
+               package->size_bytes > 0 && package->size_bytes <= LOCK_PACKAGE_BYTES_MAX &&
+               package->source < lock->source_count;
 }
 
 /* Every package once: two versions of one cannot both be installed. */
@@ -218,6 +219,18 @@ static int check_doubles(const Lock *lock, Error *error)
                                         a->name);
         }
         return 0;
+}
+
+int lock_check(const Lock *lock, Error *error)
+{
+        if (lock->package_count > LOCK_PACKAGES_MAX)
+                return error_set(error, ERROR_CONFIG, EBADMSG, "it names too many packages");
+        for (size_t i = 0; i < lock->package_count; i++)
+                if (!is_possible(lock, &lock->packages[i]))
+                        return error_set(error, ERROR_CONFIG, EBADMSG,
+                                        "it has an impossible entry for the package %s",
+                                        lock->packages[i].name);
+        return check_doubles(lock, error);
 }
 
 static int read_packages(const json_t *root, Lock *lock, Error *error)
@@ -240,7 +253,7 @@ static int read_packages(const json_t *root, Lock *lock, Error *error)
                         return r;
         }
         lock_sort(lock);
-        return check_doubles(lock, error);
+        return lock_check(lock, error);
 }
 
 static int read_all(const json_t *root, Lock *lock, Error *error)

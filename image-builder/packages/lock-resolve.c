@@ -362,6 +362,9 @@ int lock_resolve(const Recipe *recipe, const LockBase *base, const AptSources *s
         if (r < 0)
                 return r;
         lock_sort(lock);
+        r = lock_check(lock, error);
+        if (r < 0)
+                return error_prefix(error, r, "what apt has chosen");
         *ret = TAKE_PTR(lock);
         return 0;
 }

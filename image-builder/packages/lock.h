@@ -18,6 +18,7 @@
 #include "recipe.h"
 #include "sha256.h"
 #include "sources.h"
+#include "tree.h"
 
 #define LOCK_FORMAT 1
 #define LOCK_FILE_MAX (16 * MIB)
@@ -84,6 +85,9 @@ int lock_check_request(const Lock *lock, const Recipe *recipe, const LockBase *b
 
 /* `what` names the text in messages. -EBADMSG with ERROR_CONFIG. */
 int lock_parse(const char *text, size_t size, const char *what, Lock **ret, Error *error);
+/* Whether its packages are such as a lock may name, each once, once they are sorted: their names become
+ * words of commands. -EBADMSG with ERROR_CONFIG. */
+int lock_check(const Lock *lock, Error *error);
 /* The same lock gives the same text; freed by the caller. -ENOMEM. */
 int lock_format(const Lock *lock, char **ret, size_t *ret_size);
 /* -ENOENT, with no Error set, when there is none. */
@@ -127,9 +131,15 @@ char *lock_cached_path(const char *cache_folder, const LockPackage *package);
 
 /* ---- lock-archive.c ---- */
 
-/* Fills `folder` with an apt archive of the lock's packages and nothing else: each is hashed while it is
- * copied there from the cache, and one that is damaged is taken out of the cache and refused (-EBADMSG,
- * ERROR_CORRUPT). The index says that it belongs to `suite`. */
+/* Copies a package from the cache to `to`, an empty file that can be read, and hashes it on the way, so that
+ * what is used is what was looked at. One that is damaged is taken out of the cache and refused (-EBADMSG,
+ * ERROR_CORRUPT), one that calls itself something else is ERROR_UNTRUSTED. Its control archive (deb.h) and
+ * the text of "control" in it are the caller's; ret_control may be NULL. */
+int lock_take_package(const LockPackage *package, const char *cache_folder, int to, Tree **ret_control,
+                char **ret_stanza, Error *error);
+
+/* Fills `folder` with an apt archive of the lock's packages and nothing else, each taken as above. The index
+ * says that it belongs to `suite`. */
 int lock_make_archive(const Lock *lock, const char *cache_folder, const char *suite, const char *folder,
                 Error *error);
 

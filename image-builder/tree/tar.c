@@ -411,6 +411,7 @@ int tar_read(Tree *tree, int fd, const TarOptions *options, Error *error)
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "Cannot read the archive: %s", strerror(-r));
         reader.backing = (unsigned)r;
+        reader.at = MIN_OF(reader.options->offset_bytes, reader.end);
         r = read_members(&reader);
         member_done(&reader.member);
         return r;

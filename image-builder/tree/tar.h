@@ -31,8 +31,10 @@ typedef enum TarPass {
 } TarPass;
 
 typedef struct TarOptions {
-        bool allow_devices; /* character and block devices; else refused. FIFOs are always allowed. */
-        bool skip_devices;  /* instead: left out below "dev", and refused elsewhere */
+        bool allow_devices;    /* character and block devices; else refused. FIFOs are always allowed. */
+        bool skip_devices;     /* instead: left out below "dev", and refused elsewhere */
+        uint64_t offset_bytes; /* where in the file the archive begins; it need not reach to the file's end
+                                */
         TarPass pass;
 } TarOptions;
 
