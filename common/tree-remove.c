@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEPTH_MAX 128 /* deeper than any tree we make; bounds the recursion */
+#define DEPTH_MAX 320 /* deeper than any tree we make; bounds the recursion */
 
 static int remove_entry(int dir_fd, const char *name, dev_t device, unsigned depth);
 

@@ -30,8 +30,7 @@ int sandbox_end_with(pid_t parent)
         return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ? -1 : 0;
 }
 
-/* A folder of the tree, which is made if it is not there; a link is no folder. */
-static int make_mount_point(const char *name)
+int sandbox_make_mount_point(const char *name)
 {
         struct stat status;
 
@@ -61,7 +60,7 @@ static int mount_devices(void)
         static const char *const links[][2] = { { "/proc/self/fd", "dev/fd" },
                 { "/proc/self/fd/0", "dev/stdin" }, { "/proc/self/fd/1", "dev/stdout" },
                 { "/proc/self/fd/2", "dev/stderr" } };
-        int r = make_mount_point("dev");
+        int r = sandbox_make_mount_point("dev");
 
         if (r >= 0 && mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
                 r = -errno;
@@ -74,19 +73,19 @@ static int mount_devices(void)
 }
 
 /* In a container that hides parts of its own /proc the kernel gives no other. */
-static int mount_proc(void)
+static int mount_proc(bool is_read_only)
 {
-        int r = make_mount_point("proc");
+        unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (is_read_only ? MS_RDONLY : 0);
+        int r = sandbox_make_mount_point("proc");
 
-        if (r >= 0 && mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
-                        errno != EPERM)
+        if (r >= 0 && mount("proc", "proc", "proc", flags, NULL) < 0 && errno != EPERM)
                 r = -errno;
         return r;
 }
 
 /* From the scratch folder into its tree. A script cannot mount a /proc that is not there: the kernel gives
  * one only to who can see one. */
-static int enter(bool with_proc)
+static int enter(const Sandbox *sandbox)
 {
         int r;
 
@@ -96,13 +95,21 @@ static int enter(bool with_proc)
                 return -errno;
         r = mount_devices();
         if (r >= 0)
-                r = with_proc ? mount_proc() : make_mount_point("proc");
+                r = sandbox->is_without_proc ? sandbox_make_mount_point("proc")
+                                             : mount_proc(sandbox->may_be_root);
         if (r < 0)
                 return r;
         if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ||
                         sethostname(HOST_NAME, strlen(HOST_NAME)) < 0)
                 return -errno;
         return 0;
+}
+
+/* In a mount namespace of its own: mounts of ours stay ours. A container may forbid it, and the root of a
+ * chroot is no mount. */
+static bool can_mount(void)
+{
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 /* As sandbox_end_with() for who cannot see its parent, which alone holds the other end of a pipe. */
@@ -115,8 +122,9 @@ static int end_with_holder(int parent_fd)
         return other.revents ? -1 : 0;
 }
 
-/* The first process of its namespace: when it ends, so does whatever it left running. */
-static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int report_fd, int parent_fd)
+/* The first process of its namespace, if it has one: when it ends, so does whatever it left running. */
+static _noreturn_ void run_first(
+                const Sandbox *sandbox, size_t number, bool has_spaces, int report_fd, int parent_fd)
 {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC), r;
         int output = sandbox->log_fd >= 0 ? sandbox->log_fd : null;
@@ -126,7 +134,7 @@ static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int repo
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
-        r = enter(!sandbox->is_without_proc);
+        r = !has_spaces || (sandbox->is_plain && !can_mount()) ? sandbox_enter_plain() : enter(sandbox);
         if (r < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setsid() < 0)
@@ -135,6 +143,8 @@ static _noreturn_ void run_first(const Sandbox *sandbox, size_t number, int repo
         if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
         (void)umask(022);
+        if (sandbox->may_be_root)
+                sandbox_drop_capabilities();
         (void)execve(sandbox->commands[number],
                         (char *const[]){ (char *)(uintptr_t)sandbox->commands[number], NULL },
                         (char *const *)(uintptr_t)sandbox->environment);
@@ -156,21 +166,25 @@ static _noreturn_ void run_between(const Sandbox *sandbox, size_t number, int re
 {
         int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
         int alive[2], status;
+        bool has_spaces;
         pid_t child;
 
         if (sandbox_end_with(parent) < 0)
                 _exit(1);
-        if (unshare(spaces | (sandbox->with_network ? 0 : CLONE_NEWNET)) < 0 || pipe2(alive, O_CLOEXEC) < 0)
+        has_spaces = unshare(spaces | (sandbox->with_network ? 0 : CLONE_NEWNET)) == 0;
+        if ((!has_spaces && !sandbox->is_plain) || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ||
+                        pipe2(alive, O_CLOEXEC) < 0)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         child = fork();
         if (child < 0)
                 sandbox_fail(report_fd, SANDBOX_SPACES, errno, number);
         if (child == 0) {
                 (void)close(alive[1]);
-                run_first(sandbox, number, report_fd, alive[0]);
+                run_first(sandbox, number, has_spaces, report_fd, alive[0]);
         }
         status = sandbox_wait(child);
-        if (status != 0) /* an earlier report of the child counts */
+        sandbox_end_children(); /* without a namespace of processes it may have left some */
+        if (status != 0)        /* an earlier report of the child counts */
                 sandbox_fail(report_fd, SANDBOX_COMMAND, status, number);
         _exit(0);
 }

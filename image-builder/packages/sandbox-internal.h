@@ -28,8 +28,8 @@ typedef struct SandboxReport {
 /* In the scratch folder. That itself lets nobody in, since programs of the tree may be setuid. */
 #define SANDBOX_TREE "tree"
 
-/* Whose id on this machine is root's in the tree. The last one gets no /proc, since what the kernel lets be
- * set there asks for no more than the id of root. */
+/* Whose id on this machine is root's in the tree. The last one gets no /proc (but for Sandbox.may_be_root,
+ * read-only), since what the kernel lets be set there asks for no more than the id of root. */
 typedef enum SandboxRoot {
         SANDBOX_ROOT_IS_COMMON, /* the user's, or that of a container's root */
         SANDBOX_ROOT_IS_NOBODY, /* we are the machine's root: one that is in no use */
@@ -48,6 +48,16 @@ int sandbox_map_ids(pid_t process, SandboxRoot root, const char *user, Error *er
 /* In the child, in the user namespace and the scratch folder: runs one command in namespaces of its own.
  * Returns when it ended well, and otherwise reports and ends the process. */
 void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd);
+
+/* Without namespaces or mounts: goes from the scratch folder into its tree, as its root, with device nodes
+ * that stay in the tree and without a /proc. */
+int sandbox_enter_plain(void);
+/* A folder of the tree, which is made if it is not there; a link is no folder. */
+int sandbox_make_mount_point(const char *name);
+/* Leaves what the scripts of packages need: owners and modes of files, other users, file capabilities. */
+void sandbox_drop_capabilities(void);
+/* Ends all children that are left, and what they leave to a process that takes orphans. */
+void sandbox_end_children(void);
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command);
 

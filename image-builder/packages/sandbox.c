@@ -13,9 +13,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+/* What the child tells through Pipes.ready. */
+enum { READY_FOR_IDS, READY_PLAIN };
+
 typedef struct Pipes {
         int ready[2], go[2], report[2];
 } Pipes;
+#define PIPES_CLOSED ((Pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 } })
 
 /* ---- the child ---- */
 
@@ -121,24 +125,35 @@ static int run_worker(const Sandbox *sandbox, int report_fd)
                 return -errno;
         status = sandbox_wait(child);
         worker = 0;
-        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-                continue;
+        sandbox_end_children();
         return status;
 }
 
+/* Whether this machine gives its root no namespace, rather than none just now. */
+static bool may_be_plain(const Sandbox *sandbox, int errnum)
+{
+        return sandbox->may_be_root && geteuid() == 0 &&
+               (errnum == EPERM || errnum == EACCES || errnum == ENOSYS || errnum == EINVAL ||
+                               errnum == ENOSPC);
+}
+
 /* The work is a child of its own, so that what it leaves is removed however it ends. */
-static _noreturn_ void run_child(const Sandbox *sandbox, const Pipes *pipes, pid_t parent)
+static _noreturn_ void run_child(Sandbox *sandbox, const Pipes *pipes, pid_t parent)
 {
         SandboxReport done = { .stage = SANDBOX_DONE };
-        char byte = 0;
+        char byte;
         int status;
 
         (void)close(pipes->go[1]); /* or the end of the parent would not be seen */
         /* Names on the way may be closed to the ids to come. */
         if (chdir(sandbox->folder) < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
-        if (unshare(CLONE_NEWUSER) < 0)
-                sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
+        if (!sandbox->is_plain && unshare(CLONE_NEWUSER) < 0) {
+                if (!may_be_plain(sandbox, errno))
+                        sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
+                sandbox->is_plain = true;
+        }
+        byte = sandbox->is_plain ? READY_PLAIN : READY_FOR_IDS;
         if (write_full(pipes->ready[1], &byte, 1) < 0 || read_full(pipes->go[0], &byte, 1) < 0)
                 _exit(1);
         (void)setgroups(0, NULL);
@@ -194,6 +209,11 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
                                 report->stage == SANDBOX_PACK ? "collect" : "unpack", line);
         case SANDBOX_SPACES:
         case SANDBOX_MOUNT:
+                if (sandbox->is_plain)
+                        return error_set(error, ERROR_MISSING_TOOL, report->number,
+                                        "%s needs a user namespace, or as root a chroot with device nodes, "
+                                        "and this machine gives neither: %s",
+                                        sandbox->user, strerror(report->number));
                 return error_set(error, ERROR_MISSING_TOOL, report->number,
                                 "%s needs mounts in a user namespace, and this machine gives none: %s",
                                 sandbox->user, strerror(report->number));
@@ -209,15 +229,20 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
         return error_set(error, ERROR_FAILED, EPROTO, "scripts ended in an unknown way");
 }
 
-static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, SandboxRoot root,
-                size_t *ret_failed, Error *error)
+static int follow(pid_t child, Sandbox *sandbox, const Pipes *pipes, SandboxRoot root, size_t *ret_failed,
+                Error *error)
 {
         SandboxReport report;
         char byte;
         int r = 0;
 
         if (read_full(pipes->ready[0], &byte, 1) >= 0) {
-                r = sandbox_map_ids(child, root, sandbox->user, error);
+                sandbox->is_plain = byte == READY_PLAIN;
+                if (sandbox->is_plain && sandbox->log_fd >= 0)
+                        (void)dprintf(sandbox->log_fd,
+                                        "there is no user namespace: scripts run as root of this "
+                                        "machine, in the tree\n");
+                r = byte == READY_PLAIN ? 0 : sandbox_map_ids(child, root, sandbox->user, error);
                 if (r >= 0)
                         r = write_full(pipes->go[1], &byte, 1);
         }
@@ -226,6 +251,8 @@ static int follow(pid_t child, const Sandbox *sandbox, const Pipes *pipes, Sandb
         r = read_full(pipes->report[0], &report, sizeof(report));
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "scripts were ended from outside");
+        sandbox->cannot_mount = !sandbox->is_plain && may_be_plain(sandbox, report.number) &&
+                                (report.stage == SANDBOX_SPACES || report.stage == SANDBOX_MOUNT);
         if (ret_failed && (report.stage == SANDBOX_COMMAND || report.stage == SANDBOX_START))
                 *ret_failed = report.command;
         return explain(sandbox, &report, error);
@@ -237,7 +264,14 @@ static void close_pair(int pair[static 2])
         pair[1] = fd_close(pair[1]);
 }
 
-static int run(const Sandbox *sandbox, Pipes *pipes, SandboxRoot root, size_t *ret_failed, Error *error)
+static void close_pipes(Pipes *pipes)
+{
+        close_pair(pipes->ready);
+        close_pair(pipes->go);
+        close_pair(pipes->report);
+}
+
+static int run(Sandbox *sandbox, Pipes *pipes, SandboxRoot root, size_t *ret_failed, Error *error)
 {
         pid_t parent = getpid(), child;
         int r;
@@ -279,22 +313,38 @@ static int lend(const Sandbox *sandbox, SandboxRoot root, Error *error)
                      : 0;
 }
 
+/* Once more, without a user namespace. No command has run. */
+static int run_plain(Sandbox *sandbox, SandboxRoot root, size_t *ret_failed, Error *error)
+{
+        Pipes pipes = PIPES_CLOSED;
+        int r;
+
+        if (lseek(sandbox->from_fd, 0, SEEK_SET) < 0 || lseek(sandbox->to_fd, 0, SEEK_SET) < 0 ||
+                        ftruncate(sandbox->to_fd, 0) < 0)
+                return -errno;
+        error_clear(error);
+        sandbox->is_plain = true;
+        r = run(sandbox, &pipes, root, ret_failed, error);
+        close_pipes(&pipes);
+        return r;
+}
+
 int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
 {
-        Pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+        Pipes pipes = PIPES_CLOSED;
         Sandbox own = *sandbox;
         SandboxRoot root;
         int r = sandbox_find_root(&root, error);
 
         if (r < 0)
                 return r;
-        own.is_without_proc = root == SANDBOX_ROOT_IS_ROOT;
+        own.is_without_proc = root == SANDBOX_ROOT_IS_ROOT && !sandbox->may_be_root;
         r = lend(sandbox, root, error);
         if (r >= 0)
                 r = run(&own, &pipes, root, ret_failed, error);
-        close_pair(pipes.ready);
-        close_pair(pipes.go);
-        close_pair(pipes.report);
+        close_pipes(&pipes);
+        if (r < 0 && own.cannot_mount)
+                r = run_plain(&own, root, ret_failed, error);
         (void)tree_remove(AT_FDCWD, sandbox->folder); /* what the child may not */
         if (has_log_file(sandbox) && fchown(sandbox->log_fd, geteuid(), getegid()) < 0 && r >= 0)
                 r = error_set(error, ERROR_FAILED, errno, "cannot take the log back from scripts: %s",
@@ -304,12 +354,10 @@ int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
 
 int sandbox_check(const char *user, Error *error)
 {
-        Pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
-        const Sandbox none = { .folder = "/", .from_fd = -1, .to_fd = -1, .log_fd = -1, .user = user };
+        Pipes pipes = PIPES_CLOSED;
+        Sandbox none = { .folder = "/", .from_fd = -1, .to_fd = -1, .log_fd = -1, .user = user };
         int r = run(&none, &pipes, SANDBOX_ROOT_IS_COMMON, NULL, error);
 
-        close_pair(pipes.ready);
-        close_pair(pipes.go);
-        close_pair(pipes.report);
+        close_pipes(&pipes);
         return r;
 }

@@ -19,7 +19,7 @@ static void key_of_packages(Build *build, CacheKey *key)
 {
         const Recipe *recipe = build->recipe;
 
-        cache_key_add_number(key, "format", 2);
+        cache_key_add_number(key, "format", 3);
         cache_key_add_text(key, "architecture", recipe->architecture);
         cache_key_add_list(key, "area", recipe->areas);
         cache_key_add_list(key, "package", recipe->packages);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 #include "file.h"
+#include "hex.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -48,7 +49,52 @@ int build_open_lock(Build *build, Error *error)
         return 0;
 }
 
-static int fetch(Build *build, int log_fd, Error *error)
+/* Whether these are the archives whose hashes went into the key. */
+static int check_unchanged(const Build *build, const Lock *lock, Error *error)
+{
+        if (lock->source_count != build->sources->count)
+                return error_set(error, ERROR_FAILED, EPROTO,
+                                "the sources of packages are others than before");
+        for (size_t i = 0; i < lock->source_count; i++) {
+                char hex[SHA256_HEX_SIZE];
+
+                hex_encode(lock->sources[i].sha256, SHA256_SIZE, hex);
+                if (strcmp(hex, build->sources->items[i].release_sha256) != 0)
+                        return error_set(error, ERROR_NETWORK, EAGAIN,
+                                        "the archive of %s changed while packages were chosen from it; run "
+                                        "the build again",
+                                        lock->sources[i].suite);
+        }
+        return 0;
+}
+
+int build_choose_packages(Build *build, const char *folder, int log_fd, Lock **ret, Error *error)
+{
+        _cleanup_free_ char *status = NULL, *scratch = path_join(folder, "apt");
+        _cleanup_sources_ AptSources *sources = NULL;
+        _cleanup_lock_ Lock *lock = NULL;
+        LockBase base = { 0 };
+        int r = scratch ? directory_make(AT_FDCWD, scratch, 0755) : -ENOMEM;
+
+        if (r < 0)
+                return error_set(
+                                error, ERROR_IO, -r, "cannot make a folder in %s: %s", folder, strerror(-r));
+        r = build->base ? base_read_status(&build->entries[BUILD_BASE], &status, error) : 0;
+        if (r >= 0)
+                r = sources_resolve(build->recipe, build->options->mirror, &sources, error);
+        base.status = status;
+        if (r >= 0)
+                r = lock_resolve(build->recipe, find_base(build, &base), sources, scratch, log_fd, &lock,
+                                error);
+        (void)tree_remove(AT_FDCWD, scratch);
+        if (r >= 0)
+                r = check_unchanged(build, lock, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(lock);
+        return r;
+}
+
+int build_fetch_packages(Build *build, const Lock *lock, int log_fd, Error *error)
 {
         _cleanup_sources_ AptSources *sources = NULL;
         LockFetch options = { .cache_folder = cache_folder(build->cache),
@@ -59,22 +105,20 @@ static int fetch(Build *build, int log_fd, Error *error)
         /* A machine that knows no mirror can still have all packages. */
         if (sources_resolve(build->recipe, build->options->mirror, &sources, NULL) >= 0)
                 options.sources = sources;
-        return lock_fetch(build->lock, &options, &fetched, error);
+        return lock_fetch(lock, &options, &fetched, error);
 }
 
-int build_stage_lock(Build *build, int log_fd, ScratchFolder *ret, Error *error)
+int build_stage_lock(const Build *build, const Lock *lock, ScratchFolder *ret, Error *error)
 {
         _cleanup_scratch_folder_ ScratchFolder folder = SCRATCH_FOLDER_NONE;
-        int r = fetch(build, log_fd, error);
+        int r = scratch_folder_make("bascule-packages", &folder, error);
 
         /* Not in the cache, since in a user namespace mmdebstrap may not look into a home folder. */
-        if (r >= 0)
-                r = scratch_folder_make("bascule-packages", &folder, error);
         if (r >= 0 && chmod(folder.path, 0755) < 0)
                 r = error_set(error, ERROR_IO, errno, "cannot open the folder %s to others: %s", folder.path,
                                 strerror(errno));
         if (r >= 0)
-                r = lock_make_archive(build->lock, cache_folder(build->cache), build->recipe->suites[0],
+                r = lock_make_archive(lock, cache_folder(build->cache), build->recipe->suites[0],
                                 folder.path, error);
         if (r < 0)
                 return r;

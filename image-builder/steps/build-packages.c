@@ -3,6 +3,7 @@
 #include "build.h"
 #include "file.h"
 #include "fixes.h"
+#include "package-install.h"
 #include "process.h"
 #include "sandbox.h"
 #include "strv.h"
@@ -39,23 +40,6 @@ static int append_joined(char ***argv, const char *option, char *const *words)
         return r < 0 ? r : append(argv, (const char *)text.data);
 }
 
-/* Excluded packages get a pin that apt never takes. Their names hold nothing that a shell would read. */
-static int append_exclusions(char ***argv, char *const *packages)
-{
-        _cleanup_buffer_ Buffer hook = BUFFER_WITH_CAP(1 * MIB);
-        int r = buffer_append_string(
-                        &hook, "--setup-hook=mkdir -p \"$1/etc/apt/preferences.d\" && printf 'Package:");
-
-        if (!packages)
-                return 0;
-        for (; r >= 0 && *packages; packages++)
-                r = buffer_printf(&hook, " %s", *packages);
-        if (r >= 0)
-                r = buffer_append_string(&hook, "\\nPin: release *\\nPin-Priority: -1\\n' "
-                                                ">\"$1/etc/apt/preferences.d/bascule\"");
-        return r < 0 ? r : append(argv, (const char *)hook.data);
-}
-
 static int append_documentation(char ***argv)
 {
         static const char *const folders[] = { "doc", "info", "lintian", "locale", "man" };
@@ -70,36 +54,14 @@ static int append_documentation(char ***argv)
         return r;
 }
 
-static int append_sources(char ***argv, const Build *build, const char *staged)
+/* All are named: nothing is left to choose. */
+static int name_packages(const Lock *lock, char ***ret)
 {
-        _cleanup_free_ char *locked = NULL;
         int r = 0;
 
-        if (staged) {
-                locked = string_format("deb [trusted=yes] copy:%s ./", staged);
-                return append(argv, locked);
-        }
-        for (size_t i = 0; r >= 0 && i < build->sources->count; i++) {
-                _cleanup_free_ char *line = source_line(build->sources, i, build->recipe->areas);
-
-                r = append(argv, line);
-        }
+        for (size_t i = 0; r >= 0 && i < lock->package_count; i++)
+                r = strv_append(ret, lock->packages[i].name);
         return r;
-}
-
-/* Of a lock, all are named: nothing is left to choose. */
-static int name_packages(const Build *build, char ***ret)
-{
-        const Recipe *recipe = build->recipe;
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && build->lock && i < build->lock->package_count; i++)
-                r = strv_append(ret, build->lock->packages[i].name);
-        if (build->lock)
-                return r;
-        for (char **name = recipe->packages; r >= 0 && name && *name; name++)
-                r = strv_append(ret, *name);
-        return r >= 0 && recipe->kernel_package ? strv_append(ret, recipe->kernel_package) : r;
 }
 
 /* On a base by apt alone: mmdebstrap's own way would unpack packages over each other. */
@@ -113,13 +75,11 @@ static int append_install_hook(char ***argv, char *const *names)
         return r < 0 ? r : append(argv, (const char *)hook.data);
 }
 
-static int append_packages(char ***argv, const Build *build)
+static int append_packages(char ***argv, const Build *build, const Lock *lock)
 {
         _cleanup_strv_ char **names = NULL;
-        int r = build->lock ? 0 : append_exclusions(argv, build->recipe->excluded_packages);
+        int r = name_packages(lock, &names);
 
-        if (r >= 0)
-                r = name_packages(build, &names);
         if (r < 0 || !names)
                 return r;
         return build->base ? append_install_hook(argv, names) : append_joined(argv, "--include=", names);
@@ -140,13 +100,15 @@ static int append_base(char ***argv, const Build *build)
         return r < 0 || !path ? -ENOMEM : append(argv, (const char *)hook.data);
 }
 
-/* `staged`: the folder with the packages of the lock; NULL: there is none. */
-static int make_command(const Build *build, const char *archive, const char *staged, char ***ret)
+/* `staged`: the folder with the packages of the lock. */
+static int make_command(
+                const Build *build, const Lock *lock, const char *archive, const char *staged, char ***ret)
 {
         const Recipe *recipe = build->recipe;
         _cleanup_strv_ char **argv = NULL;
         _cleanup_free_ char *architecture =
                         string_format("--architectures=%s", recipe_debian_architecture(recipe));
+        _cleanup_free_ char *source = string_format("deb [trusted=yes] copy:%s ./", staged);
         int r = append(&argv, "mmdebstrap");
 
         if (r >= 0)
@@ -160,51 +122,37 @@ static int make_command(const Build *build, const char *archive, const char *sta
         if (r >= 0 && !recipe->with_documentation)
                 r = append_documentation(&argv);
         if (r >= 0)
-                r = append(&argv, recipe->with_recommended ? "--aptopt=Apt::Install-Recommends \"true\""
-                                                           : "--aptopt=Apt::Install-Recommends \"false\"");
+                r = append(&argv, "--aptopt=Apt::Install-Recommends \"false\"");
         if (r >= 0)
                 r = build->base ? append_base(&argv, build) : append(&argv, MERGED_USR_HOOK);
         if (r >= 0 && recipe->kernel_package)
                 r = append(&argv, "--essential-hook=" STAND_IN_HOOK);
         if (r >= 0)
-                r = append_packages(&argv, build);
+                r = append_packages(&argv, build, lock);
         if (r >= 0)
                 r = append(&argv, recipe->suites[0]);
         if (r >= 0)
                 r = append(&argv, archive);
         if (r >= 0)
-                r = append_sources(&argv, build, staged);
+                r = append(&argv, source);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(argv);
         return 0;
 }
 
-/* Whether the archives are still what they were when their hashes went into the key. */
-static int check_unchanged(Build *build, const char *folder, int log_fd, Error *error)
-{
-        _cleanup_sources_ AptSources *now = NULL;
-        int r = sources_resolve(build->recipe, build->options->mirror, &now, error);
-
-        if (r >= 0)
-                r = sources_fetch_releases(now, folder, log_fd, error);
-        for (size_t i = 0; r >= 0 && i < now->count; i++)
-                if (strcmp(now->items[i].release_sha256, build->sources->items[i].release_sha256) != 0)
-                        return error_set(error, ERROR_NETWORK, EAGAIN,
-                                        "the archive of %s changed while packages were fetched from it; run "
-                                        "the build again",
-                                        now->items[i].suite);
-        return r;
-}
-
-static int run_mmdebstrap(Build *build, const char *archive, const char *staged, int log_fd,
+/* By programs of this machine, as its root or in a user namespace of theirs. */
+static int run_mmdebstrap(Build *build, const Lock *lock, const char *archive, int log_fd,
                 const char *log_path, Error *error)
 {
+        _cleanup_scratch_folder_ ScratchFolder staged = SCRATCH_FOLDER_NONE;
         _cleanup_free_ char *epoch = string_format("SOURCE_DATE_EPOCH=%lld", (long long)build->epoch);
         _cleanup_strv_ char **argv = NULL;
-        int r;
+        int r = build_stage_lock(build, lock, &staged, error);
 
-        if (!epoch || make_command(build, archive, staged, &argv) < 0)
+        if (r < 0)
+                return r;
+        if (!epoch || make_command(build, lock, archive, staged.path, &argv) < 0)
                 return error_oom(error);
         r = process_check((const char *const *)argv,
                         &(ProcessOptions){ .environment = (const char *const[]){ epoch, NULL },
@@ -216,20 +164,44 @@ static int run_mmdebstrap(Build *build, const char *archive, const char *staged,
         return r;
 }
 
-/* What changelogs say, which are not installed, is kept beside the tree. */
-static int write_fixes(Build *build, const CacheEntry *entry, const char *scratch, Error *error)
+static int install(Build *build, const Lock *lock, const char *archive, int log_fd, const char *log_path,
+                Error *error)
 {
-        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(FIXES_MAX);
-        int r = fixes_collect(build->lock, cache_folder(build->cache), scratch, &text, error);
+        const InstallOptions options = { .recipe = build->recipe,
+                .lock = lock,
+                .cache_folder = cache_folder(build->cache),
+                .epoch = build->epoch,
+                .log_fd = log_fd,
+                .log_path = log_path };
+        _cleanup_fd_ int fd = -1;
+        bool is_left_to_dpkg;
+        int r;
 
+        if (build->base)
+                return run_mmdebstrap(build, lock, archive, log_fd, log_path, error);
+        fd = open(archive, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return error_set(error, ERROR_IO, errno, "cannot make %s: %s", archive, strerror(errno));
+        r = install_packages(&options, fd, &is_left_to_dpkg, error);
+        return is_left_to_dpkg ? run_mmdebstrap(build, lock, archive, log_fd, log_path, error) : r;
+}
+
+/* What changelogs say, which are not installed, is kept beside the tree. */
+static int write_fixes(Build *build, const CacheEntry *entry, Error *error)
+{
+        _cleanup_scratch_folder_ ScratchFolder scratch = SCRATCH_FOLDER_NONE;
+        _cleanup_buffer_ Buffer text = BUFFER_WITH_CAP(FIXES_MAX);
+        int r = scratch_folder_make("bascule-changelogs", &scratch, error);
+
+        if (r >= 0)
+                r = fixes_collect(build->lock, cache_folder(build->cache), scratch.path, &text, error);
         return r < 0 ? r : build_entry_write(entry, BUILD_FIXES_FILE, text.data, text.size, error);
 }
 
 int build_packages(Build *build, const CacheEntry *entry, Error *error)
 {
-        _cleanup_free_ char *status = NULL;
         _cleanup_free_ char *archive = cache_entry_file(entry, BASE_TREE_FILE), *log_path = NULL;
-        _cleanup_scratch_folder_ ScratchFolder staged = SCRATCH_FOLDER_NONE;
+        _cleanup_lock_ Lock *chosen = NULL;
         _cleanup_fd_ int log_fd = -1;
         char log_name[64];
         int r;
@@ -238,16 +210,13 @@ int build_packages(Build *build, const CacheEntry *entry, Error *error)
         if (!archive)
                 return error_oom(error);
         r = cache_open_log(build->cache, log_name, &log_fd, &log_path, error);
-        if (r >= 0 && build->base)
-                r = base_read_status(&build->entries[BUILD_BASE], &status, error);
         if (r >= 0 && geteuid() != 0)
                 r = sandbox_check("installing packages as an ordinary user", error);
-        if (r >= 0 && build->lock)
-                r = build_stage_lock(build, log_fd, &staged, error);
+        if (r >= 0 && !build->lock)
+                r = build_choose_packages(build, entry->partial, log_fd, &chosen, error);
         if (r >= 0)
-                r = run_mmdebstrap(build, archive, staged.path, log_fd, log_path, error);
-        if (r < 0)
-                return r;
-        return build->lock ? write_fixes(build, entry, staged.path, error)
-                           : check_unchanged(build, entry->partial, log_fd, error);
+                r = build_fetch_packages(build, build->lock ? build->lock : chosen, log_fd, error);
+        if (r >= 0)
+                r = install(build, build->lock ? build->lock : chosen, archive, log_fd, log_path, error);
+        return r < 0 || !build->lock ? r : write_fixes(build, entry, error);
 }

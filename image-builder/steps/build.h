@@ -5,7 +5,7 @@
  * it reads has changed:
  *
  *     base      what the recipe begins with, if it does, as a tar archive    base.h
- *     packages  the configured tree of Debian packages, as a tar archive   mmdebstrap
+ *     packages  the configured tree of Debian packages, as a tar archive   package-install.h
  *     tree      that and the recipe's content, in memory                   compose.h
  *     root      the read-only root filesystem                              erofs-writer.h
  *     verity    its hash tree and root hash                                verity.h
@@ -164,11 +164,14 @@ bool build_has_fixes(const Build *build);
 
 ComposeOptions build_compose_options(const Build *build);
 int build_packages(Build *build, const CacheEntry *entry, Error *error);
-/* build-lock.c: opens the lock, if the recipe has one that counts; brings its packages to a folder that
- * mmdebstrap's user can read (removed by the caller); compares what was installed with it. */
+/* build-lock.c: opens the lock, if the recipe has one that counts; chooses packages where it has none, in
+ * `folder`, which is left as it was; sees to it that the cache has what a lock names; copies that to a folder
+ * that mmdebstrap's user can read (removed by the caller); compares what was installed with the lock. */
 int build_open_lock(Build *build, Error *error);
 int build_make_request(const Build *build, char ***ret);
-int build_stage_lock(Build *build, int log_fd, ScratchFolder *ret, Error *error);
+int build_choose_packages(Build *build, const char *folder, int log_fd, Lock **ret, Error *error);
+int build_fetch_packages(Build *build, const Lock *lock, int log_fd, Error *error);
+int build_stage_lock(const Build *build, const Lock *lock, ScratchFolder *ret, Error *error);
 int build_check_lock(const Build *build, Error *error);
 /* Opens what BuildOptions.previous names (build-previous.c). */
 int build_open_previous(Build *build, Error *error);

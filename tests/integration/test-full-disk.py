@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from harness.oci import archive
-from harness.packages import Packages, dpkg_system
+from harness.packages import Installed, Packages, dpkg_system
 from harness.system import SYSTEM, Scene
 from harness.tap import need_root, run, test
 
@@ -162,6 +162,27 @@ def packages_that_find_no_room_are_told_so(world):
     assert os.listdir(scene.out) == [] and not _partial(scene.cache), (os.listdir(scene.out), _partial(scene.cache))
     small.resize()
     assert "packages" in scene.build("a.tar", "--locked", *scene.options)
+
+
+@test
+def packages_on_nothing_find_no_room_either(world):
+    small = Small(world)
+    scene = Installed(world)
+    scene.archive.add("tool", "3", content=os.urandom(2 << 20).hex(), Depends="library")
+    scene.archive.publish()
+    scene.run("lock", "", "--fetch")
+    shutil.copytree(scene.cache, small.path + "/cache")
+    scene.prefix = ["env", "TMPDIR=" + small.path]
+    for where in (scene.cache, small.path + "/cache"):
+        scene.cache, needed = where, _kib(small.path)
+        for more in (64, 3 << 10, 12 << 10):  # the package, what is in it, the tree
+            small.resize(needed + more)
+            scene.run("build", "", "--locked", status=7)
+            assert not os.path.isdir(scene.out) or os.listdir(scene.out) == [], os.listdir(scene.out)
+            assert os.listdir(small.path) == ["cache"] and not _partial(scene.cache), (os.listdir(small.path), _partial(scene.cache))
+        small.resize()
+        scene.build("", "--locked")
+        shutil.rmtree(scene.out)
 
 
 @test

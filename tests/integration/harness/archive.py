@@ -2,9 +2,14 @@
 """A tiny package archive: real packages made by dpkg-deb, indexes by apt-ftparchive, signed with a key of its own."""
 import gzip
 import hashlib
+import io
 import os
 import re
+import shutil
 import subprocess
+import tarfile
+
+from .oci import archive
 
 SUITE = "tiny"
 
@@ -43,9 +48,13 @@ class Archive:
         with open(self.path(name, version), "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
 
-    def add(self, name, version="1", compression="xz", content="x", changelog=None, **fields):
-        """A package; fields such as Depends="other", Priority="required", Essential="yes"; with the text of a changelog."""
+    def add(self, name, version="1", compression="xz", content="x", changelog=None, members=(), control=(), **fields):
+        """A package; fields such as Depends="other", Priority="required", Essential="yes"; with the text of a changelog, files
+        and links (oci.member()), and files of its control archive by name, whose owner may execute what begins with #!."""
         tree = os.path.join(self.scratch, name)
+        shutil.rmtree(tree, ignore_errors=True)
+        with tarfile.open(fileobj=io.BytesIO(archive(*members))) as tar:
+            tar.extractall(tree)
         if changelog:
             folder = os.path.join(tree, "usr/share/doc", name)
             os.makedirs(folder, exist_ok=True)
@@ -57,6 +66,10 @@ class Archive:
                        "Description: made for a test\n" % (name, version))
             for key, value in fields.items():
                 file.write("%s: %s\n" % (key.replace("_", "-"), value))
+        for path, text in dict(control).items():
+            with open(os.path.join(tree, "DEBIAN", path), "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(file.name, 0o755 if text.startswith("#!") else 0o644)
         with open(os.path.join(tree, "content-of-" + name), "w", encoding="ascii") as file:
             file.write(content)
         _run("dpkg-deb", "--root-owner-group", "-Z" + compression, "--build", tree, self.path(name, version))

@@ -40,6 +40,7 @@ class Scene:
 
     def __init__(self, world):
         self.world = world
+        self.recipe_text = lambda base: RECIPE % base
         self.folder = world.new_folder("base")
         self.recipe = os.path.join(self.folder, "host.conf")
         self.out = os.path.join(self.folder, "out")
@@ -66,7 +67,7 @@ class Scene:
 
     def run(self, verb, base, *options, status=0, says=""):
         with open(self.recipe, "w", encoding="utf-8") as file:
-            file.write(RECIPE % base)
+            file.write(self.recipe_text(base))
         command = self.command(self.world.program("image-builder/bascule-image"), verb, self.recipe, "--cache", self.cache, *options)
         if verb == "build":
             command += ["-o", self.out, "--engine-root", self.world.stage, "--json"]
