@@ -11,7 +11,7 @@
 
 typedef struct ComposeOptions {
         const Recipe *recipe;
-        const char *tar_path;    /* what mmdebstrap made */
+        const char *tar_path;    /* configured packages, or a base */
         const char *engine_root; /* engine-files.h */
         int64_t epoch;           /* mtime of everything */
         int log_fd;              /* what scripts print; -1: discarded */

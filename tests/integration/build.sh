@@ -215,7 +215,7 @@ says "two builds into one folder: the second is refused" 6 "another build writes
 
 # ---- as an ordinary user ----
 
-# This one goes by a lock: what apt chose for it must be what mmdebstrap chose above, and no mirror is there to ask.
+# This one goes by a lock: what is in it must be what was chosen above without one, and no mirror is there to ask.
 user=bascule-build
 if [ "$(id -u)" = 0 ]; then
         id "$user" >/dev/null 2>&1 || { useradd --system --home-dir /nonexistent --shell /bin/bash "$user" && user_is_ours=1; }
