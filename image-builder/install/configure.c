@@ -25,7 +25,7 @@
         "}\n"
 
 /* With what they depend on, but for triggers. What fails here fails again below. */
-#define CONFIGURE_ESSENTIAL "dpkg --no-triggers --force-configure-any --configure"
+#define CONFIGURE_ESSENTIAL "dpkg --no-triggers --abort-after=100000 --force-configure-any --configure"
 
 /* The last line of the log becomes that of the Error. */
 #define ENDING                                                                                              \
@@ -63,8 +63,7 @@ static int configure_essential(const Installation *installation, Buffer *script)
 
                 if (!package->is_essential)
                         continue;
-                r = buffer_printf(
-                                script, "%s %s", is_first ? CONFIGURE_ESSENTIAL : "", package->name);
+                r = buffer_printf(script, "%s %s", is_first ? CONFIGURE_ESSENTIAL : "", package->name);
                 is_first = false;
         }
         return r < 0 || is_first ? r : buffer_append_string(script, "\n");

@@ -47,24 +47,30 @@ void install_done(Installation *installation)
         fd_close(installation->data_fd);
 }
 
-/* Outside of comments. */
+/* As a word of a command, outside of comments. */
 static bool speaks_of(const char *script, const char *program)
 {
         for (const char *found = script; (found = strstr(found, program)); found++) {
                 const char *line = memrchr(script, '\n', (size_t)(found - script));
+                char before = found > script ? found[-1] : '\n', after = found[strlen(program)];
 
                 line = line ? line + 1 : script;
-                if (line[strspn(line, " \t")] != '#')
+                if (line[strspn(line, " \t")] != '#' && strchr(" \t\n;|&(`/!\"'", before) &&
+                                strchr(" \t\n;|&)`\"'\\", after))
                         return true;
         }
         return false;
 }
 
-/* What a preinst tells dpkg of a file must be told before the file is there, and ours run when all are. One
- * that cannot be read as text may tell anything. */
+/* What a preinst tells dpkg of a file must be told before the file is there, and ours run when all are; and
+ * they run before anything is configured, so that no user can be made by the usual programs. One that cannot
+ * be read as text may do anything. */
 static int check_preinst(Installation *installation, const InstallPackage *package, Error *error)
 {
+        static const char *const programs[] = { "dpkg-divert", "dpkg-statoverride", "adduser", "addgroup",
+                "useradd", "groupadd", "systemd-sysusers", "su", "runuser" };
         _cleanup_free_ char *text = NULL;
+        bool is_for_us;
         size_t size;
         int r;
 
@@ -75,13 +81,15 @@ static int check_preinst(Installation *installation, const InstallPackage *packa
                 return r == -ENOMEM ? error_oom(error)
                                     : error_set(error, ERROR_IO, -r, "cannot read its preinst: %s",
                                                       strerror(-r));
-        if (strlen(text) == size && !speaks_of(text, "dpkg-divert") && !speaks_of(text, "dpkg-statoverride"))
-                return 0;
-        return install_leave_to_dpkg(installation,
-                        "%s may divert files or set their owners before they are there: dpkg itself must "
-                        "unpack all "
-                        "packages",
-                        package->locked->name);
+        is_for_us = strlen(text) == size;
+        for (size_t i = 0; is_for_us && i < ELEMENTS(programs); i++)
+                is_for_us = !speaks_of(text, programs[i]);
+        return is_for_us ? 0
+                         : install_leave_to_dpkg(installation,
+                                           "the preinst of %s may divert files, set their owners or make "
+                                           "users: "
+                                           "dpkg itself must unpack all packages",
+                                           package->locked->name);
 }
 
 int install_add(Installation *installation, InstallPackage *package, int packed_fd, Error *error)

@@ -2,8 +2,8 @@
 #pragma once
 
 /* Installs the packages of a lock on nothing, as a Debian installer does: all are unpacked, as dpkg would
- * leave them ("install ok unpacked"), then their preinst scripts run, then "dpkg --configure --pending" does
- * the rest. Scripts see nothing of the building machine (sandbox.h, may_be_root).
+ * leave them ("install ok unpacked"), then their preinst scripts run, then dpkg of the tree configures the
+ * essential ones, and then the others. Scripts see nothing of the building machine (sandbox.h, may_be_root).
  *
  * Unpacking follows dpkg where it shows: names go through links of folders (merged /usr), folders are never
  * replaced, configuration files wait under ".dpkg-new", paths that the recipe leaves out are in the
@@ -12,8 +12,9 @@
  * they do not find configured what they name as Pre-Depends; and nothing activates a trigger by being
  * unpacked, since whoever waits for it is configured later and then looks at all there is.
  *
- * Packages that divert files of others before they are unpacked, or have a file that another one has too,
- * are left to dpkg itself (install_packages()). Which those are depends on nothing but the packages. */
+ * Packages whose preinst diverts files, sets their owners or makes users, or of which two have the same
+ * file, are left to dpkg itself (install_packages()). Which those are depends on nothing but the packages.
+ */
 
 #include "lock.h"
 

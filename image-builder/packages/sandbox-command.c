@@ -41,6 +41,13 @@ int sandbox_make_mount_point(const char *name)
         return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
 }
 
+int sandbox_make_shared_memory(void)
+{
+        int r = sandbox_make_mount_point("dev/shm");
+
+        return r >= 0 && chmod("dev/shm", 01777) < 0 ? -errno : r;
+}
+
 static int add_device(const char *name)
 {
         char source[64];
@@ -62,10 +69,12 @@ static int mount_devices(void)
                 { "/proc/self/fd/2", "dev/stderr" } };
         int r = sandbox_make_mount_point("dev");
 
-        if (r >= 0 && mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
+        if (r >= 0 && mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64m") < 0)
                 r = -errno;
         for (size_t i = 0; r >= 0 && i < ELEMENTS(names); i++)
                 r = add_device(names[i]);
+        if (r >= 0)
+                r = sandbox_make_shared_memory();
         for (size_t i = 0; r >= 0 && i < ELEMENTS(links); i++)
                 if (symlink(links[i][0], links[i][1]) < 0)
                         r = -errno;
@@ -78,7 +87,7 @@ static int mount_proc(bool is_read_only)
         unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (is_read_only ? MS_RDONLY : 0);
         int r = sandbox_make_mount_point("proc");
 
-        if (r >= 0 && mount("proc", "proc", "proc", flags, NULL) < 0 && errno != EPERM)
+        if (r >= 0 && mount("proc", "proc", "proc", flags, NULL) < 0 && errno != EPERM && errno != EACCES)
                 r = -errno;
         return r;
 }
@@ -134,7 +143,10 @@ static _noreturn_ void run_first(
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
                         dup2(output, STDERR_FILENO) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
-        r = !has_spaces || (sandbox->is_plain && !can_mount()) ? sandbox_enter_plain() : enter(sandbox);
+        if (!has_spaces || sandbox->is_chroot || (sandbox->is_plain && !can_mount()))
+                r = sandbox_enter_plain();
+        else
+                r = enter(sandbox);
         if (r < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setsid() < 0)
@@ -143,8 +155,9 @@ static _noreturn_ void run_first(
         if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 sandbox_fail(report_fd, SANDBOX_MOUNT, errno, number);
         (void)umask(022);
-        if (sandbox->may_be_root)
-                sandbox_drop_capabilities();
+        r = sandbox->may_be_root ? sandbox_drop_capabilities() : 0;
+        if (r < 0)
+                sandbox_fail(report_fd, SANDBOX_MOUNT, -r, number);
         (void)execve(sandbox->commands[number],
                         (char *const[]){ (char *)(uintptr_t)sandbox->commands[number], NULL },
                         (char *const *)(uintptr_t)sandbox->environment);

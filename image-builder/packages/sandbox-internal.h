@@ -54,9 +54,13 @@ void sandbox_run_command(const Sandbox *sandbox, size_t number, int report_fd);
 int sandbox_enter_plain(void);
 /* A folder of the tree, which is made if it is not there; a link is no folder. */
 int sandbox_make_mount_point(const char *name);
-/* Leaves what the scripts of packages need: owners and modes of files, other users, file capabilities. */
-void sandbox_drop_capabilities(void);
-/* Ends all children that are left, and what they leave to a process that takes orphans. */
+/* The same for dev/shm, in which anybody may write. */
+int sandbox_make_shared_memory(void);
+/* Leaves to the program that is executed next what the scripts of packages need: owners and modes of files,
+ * other users, file capabilities; and the audit messages that PAM fails without. */
+int sandbox_drop_capabilities(void);
+/* Ends all children that are left, and what they leave to a process that takes orphans. Where the kernel
+ * does not tell who they are it waits a while for their end. */
 void sandbox_end_children(void);
 
 _noreturn_ void sandbox_fail(int report_fd, SandboxStage stage, int number, size_t command);

@@ -129,12 +129,15 @@ static int run_worker(const Sandbox *sandbox, int report_fd)
         return status;
 }
 
-/* Whether this machine gives its root no namespace, rather than none just now. */
-static bool may_be_plain(const Sandbox *sandbox, int errnum)
+/* Whether an errno of the kernel's means that this machine does not give that. */
+static bool is_forbidden(int errnum)
 {
-        return sandbox->may_be_root && geteuid() == 0 &&
-               (errnum == EPERM || errnum == EACCES || errnum == ENOSYS || errnum == EINVAL ||
-                               errnum == ENOSPC);
+        return errnum == EPERM || errnum == EACCES || errnum == ENOSYS || errnum == EINVAL;
+}
+
+static bool may_be_root(const Sandbox *sandbox)
+{
+        return sandbox->may_be_root && geteuid() == 0;
 }
 
 /* The work is a child of its own, so that what it leaves is removed however it ends. */
@@ -149,7 +152,8 @@ static _noreturn_ void run_child(Sandbox *sandbox, const Pipes *pipes, pid_t par
         if (chdir(sandbox->folder) < 0)
                 sandbox_fail(pipes->report[1], SANDBOX_SPACES, errno, 0);
         if (!sandbox->is_plain && unshare(CLONE_NEWUSER) < 0) {
-                if (!may_be_plain(sandbox, errno))
+                if (!may_be_root(sandbox) ||
+                                (!is_forbidden(errno) && errno != ENOSPC)) /* as many as may be */
                         sandbox_fail(pipes->report[1], SANDBOX_USER, errno, 0);
                 sandbox->is_plain = true;
         }
@@ -209,6 +213,9 @@ static int explain(const Sandbox *sandbox, const SandboxReport *report, Error *e
                                 report->stage == SANDBOX_PACK ? "collect" : "unpack", line);
         case SANDBOX_SPACES:
         case SANDBOX_MOUNT:
+                if (report->number == ENOSPC && report->stage == SANDBOX_MOUNT)
+                        return error_set(error, ERROR_NO_SPACE, ENOSPC,
+                                        "a disk is full, make room and run this again");
                 if (sandbox->is_plain)
                         return error_set(error, ERROR_MISSING_TOOL, report->number,
                                         "%s needs a user namespace, or as root a chroot with device nodes, "
@@ -243,6 +250,7 @@ static int follow(pid_t child, Sandbox *sandbox, const Pipes *pipes, SandboxRoot
                                         "there is no user namespace: scripts run as root of this "
                                         "machine, in the tree\n");
                 r = byte == READY_PLAIN ? 0 : sandbox_map_ids(child, root, sandbox->user, error);
+                sandbox->cannot_mount = may_be_root(sandbox) && is_forbidden(-r);
                 if (r >= 0)
                         r = write_full(pipes->go[1], &byte, 1);
         }
@@ -251,7 +259,7 @@ static int follow(pid_t child, Sandbox *sandbox, const Pipes *pipes, SandboxRoot
         r = read_full(pipes->report[0], &report, sizeof(report));
         if (r < 0)
                 return error_set(error, ERROR_FAILED, -r, "scripts were ended from outside");
-        sandbox->cannot_mount = !sandbox->is_plain && may_be_plain(sandbox, report.number) &&
+        sandbox->cannot_mount = may_be_root(sandbox) && is_forbidden(report.number) &&
                                 (report.stage == SANDBOX_SPACES || report.stage == SANDBOX_MOUNT);
         if (ret_failed && (report.stage == SANDBOX_COMMAND || report.stage == SANDBOX_START))
                 *ret_failed = report.command;
@@ -313,16 +321,17 @@ static int lend(const Sandbox *sandbox, SandboxRoot root, Error *error)
                      : 0;
 }
 
-/* Once more, without a user namespace. No command has run. */
-static int run_plain(Sandbox *sandbox, SandboxRoot root, size_t *ret_failed, Error *error)
+/* Once more with less: without a user namespace, then in a chroot. No command has run. */
+static int run_with_less(Sandbox *sandbox, SandboxRoot root, size_t *ret_failed, Error *error)
 {
         Pipes pipes = PIPES_CLOSED;
         int r;
 
+        error_clear(error);
         if (lseek(sandbox->from_fd, 0, SEEK_SET) < 0 || lseek(sandbox->to_fd, 0, SEEK_SET) < 0 ||
                         ftruncate(sandbox->to_fd, 0) < 0)
-                return -errno;
-        error_clear(error);
+                return error_set(error, ERROR_IO, errno, "cannot rewind an archive: %s", strerror(errno));
+        sandbox->is_chroot = sandbox->is_plain;
         sandbox->is_plain = true;
         r = run(sandbox, &pipes, root, ret_failed, error);
         close_pipes(&pipes);
@@ -343,8 +352,8 @@ int sandbox_run(const Sandbox *sandbox, size_t *ret_failed, Error *error)
         if (r >= 0)
                 r = run(&own, &pipes, root, ret_failed, error);
         close_pipes(&pipes);
-        if (r < 0 && own.cannot_mount)
-                r = run_plain(&own, root, ret_failed, error);
+        while (r < 0 && own.cannot_mount && !own.is_chroot)
+                r = run_with_less(&own, root, ret_failed, error);
         (void)tree_remove(AT_FDCWD, sandbox->folder); /* what the child may not */
         if (has_log_file(sandbox) && fchown(sandbox->log_fd, geteuid(), getegid()) < 0 && r >= 0)
                 r = error_set(error, ERROR_FAILED, errno, "cannot take the log back from scripts: %s",

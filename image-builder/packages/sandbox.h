@@ -23,13 +23,13 @@ typedef struct Sandbox {
         const char *user; /* who needs it, for messages: "Script=" */
         /* Where the machine gives its root no user namespace: the commands run as that root, with the other
          * namespaces and mounts if there are any, otherwise in a chroot: without a /proc, and with the
-         * network of the machine. For packages only, which are as trusted as the machine's own. Their
-         * commands have the capabilities that files need and no others, and their /proc is read-only,
-         * wherever they run. */
+         * network and the processes of the machine. For packages only, which are as trusted as the machine's
+         * own. Their commands have the capabilities that files need, and a /proc that is read-only, wherever
+         * they run. */
         bool may_be_root;
 
         /* sandbox_run() finds these out; plain: no user namespace. */
-        bool is_without_proc, is_plain, cannot_mount;
+        bool is_without_proc, is_plain, is_chroot, cannot_mount;
 } Sandbox;
 
 /* ERROR_MISSING_TOOL when this machine has no user namespace for it, with what would give one. A command

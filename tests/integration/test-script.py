@@ -156,7 +156,7 @@ def a_script_sees_the_tree_and_nothing_of_the_machine(world):
                                                       "SOURCE_DATE_EPOCH"}, names
     assert set(scene.read("opt/root").split()) == {"bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "run", "sbin", "usr"}, \
         scene.read("opt/root")
-    assert set(scene.read("opt/dev").split()) == {"fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"}
+    assert set(scene.read("opt/dev").split()) == {"fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"}
     assert set(scene.read("opt/descriptors").split()) <= {"0", "1", "2", "3"}, scene.read("opt/descriptors")  # 3: of ls
     # Root of the image is not the machine's, whoever builds.
     assert "opt/writable" not in scene.tree(), scene.read("opt/writable")
