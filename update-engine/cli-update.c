@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
+
+#define LOOK_SECONDS_MAX 300
 
 /* Starts a job and, if asked to, sees it to its end. */
 static int run_job(const char *method, const json_t *options, bool wait, bool json, Error *error)
@@ -181,6 +184,34 @@ static void print_rolled_back(const json_t *properties)
                 cli_hint("reboot when it suits you");
 }
 
+/* Whether all that the engine does, or did a moment ago, is to look for updates. */
+static bool is_looking(void)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_json_ json_t *properties = NULL;
+        const char *state;
+
+        if (cli_connect(&bus, NULL) < 0 || cli_properties(bus, &properties, NULL) < 0)
+                return false;
+        state = cli_text(properties, "State");
+        return strcmp(state, "checking") == 0 || strcmp(state, "idle") == 0;
+}
+
+/* A look begins by itself, and would be no reason to send an administrator away who wants to go back. */
+static int roll_back(const json_t *question, bool json, Error *error)
+{
+        for (unsigned i = 0;; i++) {
+                int r = run_job("Rollback", question, true, json, error);
+
+                if (r >= 0 || error->code != ERROR_BUSY || i >= LOOK_SECONDS_MAX || !is_looking())
+                        return r;
+                if (i == 0 && !json)
+                        cli_hint("waiting until the engine has looked for updates");
+                error_clear(error);
+                (void)sleep(1);
+        }
+}
+
 int cli_rollback(int argc, char **argv)
 {
         bool json = false, reboot = false;
@@ -199,7 +230,7 @@ int cli_rollback(int argc, char **argv)
         if (!cli_parse(&line, argc, argv, &r))
                 return r;
         question = json_pack("{s:b}", "reboot", (int)reboot);
-        r = run_job("Rollback", question, true, json, &error);
+        r = roll_back(question, json, &error);
         if (r >= 0)
                 r = print_properties(json, print_rolled_back, &error);
         return program_exit(CLI_PROGRAM, r, &error, json);

@@ -44,6 +44,22 @@ def two_updates_at_once(world):
 
 
 @test
+def a_rollback_waits_for_a_look(world):
+    one, two = world.image("1"), world.image("2")
+    server = world.hostile(world.repository(one, two))
+    server.rule("/timestamp.json", servers.slow(200))
+    host = world.host(two, server.url)
+    host.put_release(one, "b")
+    host.start()
+    look = host.begin("check")
+    host.wait_state(("checking",))
+    result = host.cli("rollback")
+    assert result.status == 0 and "waiting until the engine has looked" in result.out, (result.status, result.out, result.err)
+    assert "The next boot starts 1" in result.out, result.out
+    look.communicate(timeout=PATIENCE)
+
+
+@test
 def two_daemons_on_one_host(world):
     host, _, _ = _slow_host(world)
     first, host.process = host.process, None
